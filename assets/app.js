@@ -1,0 +1,49 @@
+// What htmx and the browser do not do by themselves. Everything works without this file; with it, fewer things surprise.
+(() => {
+  "use strict";
+
+  // A page that the browser kept for "back" may show patients after somebody has signed out. It is blanked when it is
+  // left, and when it comes back it is asked for again: "no-store" alone does not prevent that.
+  addEventListener("pagehide", () => { document.documentElement.hidden = true; });
+  addEventListener("pageshow", (e) => {
+    if (e.persisted) location.reload();
+    else document.documentElement.hidden = false;
+  });
+
+  const list = () => document.getElementById("list");
+  const notice = (text) => { document.getElementById("notice").textContent = text; };
+
+  document.addEventListener("htmx:before:request", () => {
+    notice("");
+    list()?.setAttribute("aria-busy", "true");
+  });
+  document.addEventListener("htmx:finally:request", () => list()?.removeAttribute("aria-busy"));
+  document.addEventListener("htmx:error", () => {
+    notice("Chartroom could not be reached. What you see may be out of date; check the connection and try again.");
+  });
+
+  // htmx gives the focus back to the element of the same id. Where that one is gone (the last page has no "next") or
+  // where the rows changed under the reader, the caption says where one is now.
+  document.addEventListener("htmx:after:swap", (e) => {
+    const from = e.detail?.ctx?.sourceElement;
+    if (from?.matches?.(".pager a")) document.getElementById("caption")?.focus();
+  });
+
+  // A session that has ended on the server ends on the screen too. Asking does not keep it alive.
+  const session = document.body.dataset.session;
+  const ask = async () => {
+    try {
+      const answer = await fetch(session, {
+        headers: { "HX-Request": "true", "HX-Current-URL": location.href }, cache: "no-store", redirect: "manual",
+      });
+      if (answer.status === 401) {
+        document.documentElement.hidden = true;
+        location.assign(answer.headers.get("HX-Redirect") || "/login");
+      }
+    } catch { /* offline: the next time will tell */ }
+  };
+  if (session) {
+    setInterval(ask, 60_000);
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  }
+})();

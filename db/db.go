@@ -1,0 +1,220 @@
+// Package db is the only one that speaks SQL. Every method on patients or users takes a Viewer, the caller's credential
+// not yet believed, and does in one statement what belongs together: judge the session and the role, read or change,
+// and write the audit event. Without permission or without the event there is no data.
+package db
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// What callers tell apart. Anything else is a fault of ours or, where Unavailable says so, of the database.
+var (
+	ErrNoSession   = errors.New("not signed in")
+	ErrForbidden   = errors.New("the role does not allow this")
+	ErrNotFound    = errors.New("not found")
+	ErrForeignList = errors.New("the list state belongs to another user")
+)
+
+// Config is what Open needs; main fills it from the settings.
+type Config struct {
+	URL         string        // libpq address or keyword string; "" reads the PG* variables
+	CACert      string        // PEM text; when set, the server's certificate must verify for its host name
+	SessionKeys []string      // the first signs, all are accepted; none for commands that know no sessions
+	Idle        time.Duration // a session ends after this long without a person's action
+	Program     string        // version, noted in audit events
+}
+
+// DB is a pool of connections with the program's queries on it. It is safe for concurrent use.
+type DB struct {
+	pool     *pgxpool.Pool
+	sessions *SessionStore
+	idle     time.Duration
+	program  string
+}
+
+// Open makes the pool and waits for the database to answer, up to 30 s: containers often start side by side.
+func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database address cannot be read: %w", hideAddress(err))
+	}
+	if err := verifyServer(cfg.ConnConfig, c.CACert); err != nil {
+		return nil, err
+	}
+	limits(cfg)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", hideAddress(err))
+	}
+	if err := waitFor(ctx, pool, log); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	d := &DB{pool: pool, idle: c.Idle, program: c.Program}
+	if len(c.SessionKeys) > 0 {
+		d.sessions = newSessionStore(pool, c.SessionKeys, c.Program)
+	}
+	return d, nil
+}
+
+// Close ends all connections.
+func (d *DB) Close() { d.pool.Close() }
+
+// Ping asks the database for an answer.
+func (d *DB) Ping(ctx context.Context) error { return d.pool.Ping(ctx) }
+
+// limits bounds every wait: measured, a database that swallows packets otherwise holds a request for over 20 s.
+func limits(cfg *pgxpool.Config) {
+	setDefault := func(name, value string) {
+		if _, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	// Another exec mode than the default is how an address says that a transaction pooler stands in between, and
+	// PgBouncer refuses a connection that brings these; there the deadlines of the requests are the limits.
+	if cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		setDefault("statement_timeout", "10s")
+		setDefault("lock_timeout", "5s")
+		setDefault("idle_in_transaction_session_timeout", "60s")
+	}
+	setDefault("application_name", "chartroom")
+	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > 5*time.Second {
+		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	if cfg.PingTimeout == 0 {
+		cfg.PingTimeout = 2 * time.Second
+	}
+	if !strings.Contains(cfg.ConnString(), "pool_max_conns") {
+		cfg.MaxConns = 10
+	}
+	cfg.MaxConnLifetime = 30 * time.Minute
+	cfg.MaxConnLifetimeJitter = 3 * time.Minute
+}
+
+// verifyServer turns on libpq's verify-full against the given authority, for every host of the address, and drops the
+// fallbacks to a connection without TLS.
+func verifyServer(cfg *pgx.ConnConfig, caCert string) error {
+	if caCert == "" {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(caCert)) {
+		return errors.New("DATABASE_CA_CERT holds no certificate in PEM form")
+	}
+	strict := func(host string) *tls.Config {
+		if strings.HasPrefix(host, "/") {
+			return nil // a Unix socket has no certificate
+		}
+		return &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}
+	}
+	cfg.TLSConfig = strict(cfg.Host)
+	var fallbacks []*pgconn.FallbackConfig
+	seen := map[string]bool{fmt.Sprint(cfg.Host, cfg.Port): true}
+	for _, f := range cfg.Fallbacks {
+		if at := fmt.Sprint(f.Host, f.Port); !seen[at] {
+			seen[at] = true
+			f.TLSConfig = strict(f.Host)
+			fallbacks = append(fallbacks, f)
+		}
+	}
+	cfg.Fallbacks = fallbacks
+	return nil
+}
+
+// CheckTransport says what is wrong with how an address reaches the database, for production: "" when the connection
+// is encrypted or stays on this machine. pgx takes an address without sslmode for "TLS if offered, else in the clear".
+func CheckTransport(url, caCert string) string {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return "cannot be read"
+	}
+	if verifyServer(cfg, caCert) != nil {
+		return "comes with a DATABASE_CA_CERT that holds no certificate in PEM form"
+	}
+	hosts := []pgconn.FallbackConfig{{Host: cfg.Host, TLSConfig: cfg.TLSConfig}}
+	for _, f := range cfg.Fallbacks {
+		hosts = append(hosts, *f)
+	}
+	for _, h := range hosts {
+		ip := net.ParseIP(h.Host)
+		local := strings.HasPrefix(h.Host, "/") || h.Host == "localhost" || ip != nil && ip.IsLoopback()
+		if h.TLSConfig == nil && !local {
+			return "would let health data travel unencrypted: set DATABASE_CA_CERT, or sslmode=verify-full in the address"
+		}
+	}
+	return ""
+}
+
+func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for n := 0; ; n++ {
+		err := pool.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if !Unavailable(err) {
+			return fmt.Errorf("connect to the database: %w", hideAddress(err))
+		}
+		if n == 0 {
+			log.Warn("the database does not answer yet, trying for 30 s", "error", hideAddress(err))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the database did not answer within 30 s: %w", hideAddress(err))
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// Unavailable says that the database could not be asked or could not answer now, so that trying later makes sense:
+// no connection, a shutdown or switch-over, no connection slot, or our own deadline.
+func Unavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	var answer *pgconn.PgError
+	var network net.Error
+	switch {
+	case err == nil:
+		return false
+	case errors.As(err, &answer):
+		switch answer.Code {
+		case "57P01", "57P02", "57P03", "57014", "55P03", "25006":
+			return true
+		}
+		return strings.HasPrefix(answer.Code, "08") || strings.HasPrefix(answer.Code, "53")
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
+		return true
+	}
+	return pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// hideAddress keeps what went wrong and drops the address, which may hold a password. pgx quotes the whole string when
+// it cannot parse it.
+func hideAddress(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("it is neither a postgres:// address nor a keyword=value string that libpq would take")
+	}
+	return err
+}
+
+// refused is PostgreSQL's SQLSTATE behind an error, or "".
+func refused(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+	return ""
+}

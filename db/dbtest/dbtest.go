@@ -1,0 +1,145 @@
+// Package dbtest gives each test a PostgreSQL database of its own, migrated and empty, on a throw-away server that the
+// test binary starts. Where there is no PostgreSQL the test fails and says what to do; it is never skipped.
+package dbtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"chartroom/db"
+	"chartroom/db/localpg"
+)
+
+// Keys are the session keys of databases made here.
+var Keys = []string{"a key for tests alone, forty characters long"}
+
+var server struct {
+	once sync.Once
+	dir  string
+	pg   *localpg.Server
+	err  error
+	n    atomic.Int64
+}
+
+// Main is for TestMain: it runs the tests and takes the server down.
+func Main(m *testing.M) int {
+	defer func() {
+		if server.pg != nil {
+			_ = server.pg.Stop()
+		}
+		if server.dir != "" {
+			_ = os.RemoveAll(server.dir)
+		}
+	}()
+	return m.Run()
+}
+
+const template = "chartroom_template"
+
+func start() {
+	server.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if server.dir, server.err = localpg.TempDir(); server.err != nil {
+			return
+		}
+		server.pg, server.err = localpg.Start(ctx, localpg.Options{Dir: filepath.Join(server.dir, "pg"), BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
+		if server.err != nil {
+			return
+		}
+		if server.err = db.EnsureDatabase(ctx, server.pg.URL("postgres"), template, false); server.err != nil {
+			return
+		}
+		server.err = Migrator(server.pg.URL(template)).Up(ctx)
+	})
+}
+
+// Migrator runs the project's migrations on a database.
+func Migrator(url string) db.Migrator {
+	return db.Migrator{URL: url, Files: os.DirFS(filepath.Join(Root(), "db", "migrations")), Log: slog.New(slog.DiscardHandler)}
+}
+
+// Root is the repository's top folder.
+func Root() string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(here)))
+}
+
+// URL makes a database for this test, from the migrated template, and returns its address.
+func URL(t testing.TB) string { return fresh(t, template) }
+
+// EmptyURL makes a database in which nothing is.
+func EmptyURL(t testing.TB) string { return fresh(t, "template1") }
+
+func fresh(t testing.TB, from string) string {
+	t.Helper()
+	start()
+	if server.err != nil {
+		t.Fatalf("no PostgreSQL to test on: %v", server.err)
+	}
+	name := "test_" + strconv.FormatInt(server.n.Add(1), 10)
+	exec(t, server.pg.URL("postgres"), fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s`, name, from))
+	t.Cleanup(func() { exec(t, server.pg.URL("postgres"), `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`) })
+	return server.pg.URL(name)
+}
+
+// New opens a fresh database through package db.
+func New(t testing.TB) *db.DB {
+	t.Helper()
+	d, _ := Open(t)
+	return d
+}
+
+// Open is New with the database's address, for what a test wants to see or do behind the program's back.
+func Open(t testing.TB) (*db.DB, string) {
+	t.Helper()
+	url := URL(t)
+	return OpenURL(t, url, 15*time.Minute), url
+}
+
+// OpenURL opens a given database, with a given idle time.
+func OpenURL(t testing.TB, url string, idle time.Duration) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), db.Config{URL: url, SessionKeys: Keys, Idle: idle, Program: "test"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+// Conn is a plain connection to a database, closed with the test.
+func Conn(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	c, err := pgx.Connect(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+func exec(t testing.TB, url, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, sql); err != nil {
+		t.Fatal(err)
+	}
+}

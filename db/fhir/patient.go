@@ -1,0 +1,759 @@
+package fhir
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Patient is what the list and search need of a FHIR R4 Patient. Its strings are valid UTF-8 on one line, without
+// control characters, and "" means that the resource does not say.
+type Patient struct {
+	ID         string   // resource.id, 1 to 200 bytes when there is one
+	Family     string   // of the name to display
+	Given      string   // of the name to display, joined by spaces
+	NameText   string   // name.text of the name to display
+	Names      []string // family, each given and text of every name, old ones too; what search takes its words from
+	MRN        string   // medical record number
+	Identifier string   // the first identifier of whatever kind, but never a social security number
+	BirthDate  string   // FHIR date as it came: YYYY, YYYY-MM or YYYY-MM-DD
+	Gender     string   // male, female, other or unknown
+	Phone      string
+	Email      string
+	City       string
+	Active     *bool // nil is FHIR's "not said"
+	Deceased   bool
+}
+
+// Errors of Parse and ParseDetail that a caller may tell apart with errors.Is. Like every error of this package they
+// name paths and rules and never hold a value of the resource, so that they may be shown and logged.
+var (
+	ErrNotPatient     = errors.New("resourceType is not Patient")
+	ErrNoResourceType = errors.New("resourceType is missing or not a string")
+)
+
+var (
+	errNotJSON = errors.New("the resource is not valid JSON")
+	errTooDeep = fmt.Errorf("the resource is nested more than %d deep", maxDepth)
+)
+
+// maxDepth bounds how deep a resource may nest. FHIR's own deepest examples stay below 20.
+const maxDepth = 200
+
+// Parse reads one FHIR R4 Patient. What it needs must have the right JSON type, and birthDate and gender must be what
+// FHIR allows; what it does not need is not judged. A null counts as missing, everywhere.
+func Parse(raw []byte) (Patient, error) {
+	in := reading{strict: true}
+	o, err := open(raw, &in)
+	if err != nil {
+		return Patient{}, err
+	}
+	p := Patient{
+		ID:        o.id(),
+		BirthDate: o.birthDate(),
+		Gender:    o.gender(),
+		Active:    o.boolean("active"),
+		Deceased:  o.deceased(),
+	}
+	p.setNames(o.objects("name"))
+	p.setIdentifiers(o.objects("identifier"))
+	p.setTelecoms(o.objects("telecom"))
+	p.setCity(o.objects("address"))
+	if in.err != nil {
+		return Patient{}, in.err
+	}
+	return p, nil
+}
+
+// DisplayName is what stands for the patient in a list: never empty.
+func (p Patient) DisplayName() string {
+	if p.Family != "" && p.Given != "" {
+		return p.Family + ", " + p.Given
+	}
+	return cmp.Or(p.Family, p.Given, p.NameText, p.MRN, p.Identifier, "Unnamed")
+}
+
+// id is lenient on purpose: FHIR's limit of 64 letters, digits, "-" and "." is often broken by real exports, and a
+// patient lost for a long id is worse. What cannot be told apart safely stays out: U+FFFD is what a broken escape
+// decodes to, so that two different ids could become one, and one patient the other.
+func (o object) id() string {
+	s, ok := o.str("id")
+	if !ok {
+		return ""
+	}
+	odd := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || isBidi(r) || r == utf8.RuneError
+	}
+	if len(s) < 1 || len(s) > 200 || strings.ContainsFunc(s, odd) {
+		o.fail("id", "must be 1 to 200 bytes without white space and control or replacement characters")
+		return ""
+	}
+	return s
+}
+
+func (o object) birthDate() string {
+	s, ok := o.str("birthDate")
+	if ok && !isDate(s) {
+		o.fail("birthDate", "is not a FHIR date (YYYY, YYYY-MM or YYYY-MM-DD)")
+		return ""
+	}
+	return s
+}
+
+// isDate follows FHIR's date: a year from 0001, and a day that the calendar has.
+func isDate(s string) bool {
+	layout := map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02"}[len(s)]
+	t, err := time.Parse(layout, s)
+	return layout != "" && err == nil && t.Year() > 0
+}
+
+func (o object) gender() string {
+	s, ok := o.str("gender")
+	if ok && !slices.Contains([]string{"male", "female", "other", "unknown"}, s) {
+		o.fail("gender", "is not one of FHIR's codes (male, female, other, unknown)")
+		return ""
+	}
+	return s
+}
+
+// deceased takes both of FHIR's ways to say so; one of them is enough.
+func (o object) deceased() bool {
+	yes := o.boolean("deceasedBoolean")
+	when := o.text("deceasedDateTime")
+	return yes != nil && *yes || when != ""
+}
+
+// Classes of use in the order in which they are preferred. Lower comes first.
+var (
+	nameUses    = map[string]int{"official": 0, "usual": 1, "": 2, "old": 5, "maiden": 5}
+	telecomUses = map[string]int{"mobile": 0, "home": 1, "work": 2, "": 3}
+	addressUses = map[string]int{"home": 0, "": 1}
+	mrnUses     = map[string]int{"usual": 0, "official": 0, "old": 2}
+)
+
+// class looks a use up; one that the map does not hold gets other.
+func class(uses map[string]int, use string, other int) int {
+	if c, ok := uses[use]; ok {
+		return c
+	}
+	return other
+}
+
+// choice is a value with what decides whether it is the one to show.
+type choice[T any] struct {
+	value T
+	rank  float64 // the resource's own
+	class int
+}
+
+// best gives the choice with the lowest rank and then class, the first among equals; the zero value where there is none.
+func best[T any](choices []choice[T]) T {
+	if len(choices) == 0 {
+		var none T
+		return none
+	}
+	return slices.MinFunc(choices, func(a, b choice[T]) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.class, b.class))
+	}).value
+}
+
+type humanName struct {
+	use, family, text, end string
+	given                  []string
+}
+
+func (o object) humanName() humanName {
+	return humanName{
+		use: o.text("use"), family: o.text("family"), given: o.texts("given"), text: o.text("text"),
+		end: o.object("period").text("end"),
+	}
+}
+
+func (n humanName) empty() bool { return n.family == "" && len(n.given) == 0 && n.text == "" }
+
+// class puts names that have ended after those in use, and old and maiden names last whether ended or not.
+func (n humanName) class() int {
+	c := class(nameUses, n.use, 3)
+	switch {
+	case c == nameUses["old"]:
+		return 20
+	case n.end != "":
+		return c + 10
+	}
+	return c
+}
+
+func (p *Patient) setNames(list []object) {
+	var choices []choice[humanName]
+	for _, o := range list {
+		n := o.humanName()
+		if n.empty() {
+			continue
+		}
+		choices = append(choices, choice[humanName]{value: n, class: n.class()})
+		for _, s := range slices.Concat([]string{n.family}, n.given, []string{n.text}) {
+			if s != "" {
+				p.Names = append(p.Names, s)
+			}
+		}
+	}
+	show := best(choices)
+	p.Family, p.Given, p.NameText = show.family, strings.Join(show.given, " "), show.text
+}
+
+type identifier struct {
+	use, system, value, text string
+	codes, displays          []string // of type.coding
+}
+
+func (o object) identifier() identifier {
+	kind := o.object("type")
+	id := identifier{use: o.text("use"), system: o.text("system"), value: o.text("value"), text: kind.text("text")}
+	for _, c := range kind.objects("coding") {
+		if code := c.text("code"); code != "" {
+			id.codes = append(id.codes, code)
+		}
+		if display := c.text("display"); display != "" {
+			id.displays = append(id.displays, display)
+		}
+	}
+	return id
+}
+
+// ssnOID is HL7's identifier for the social security numbers of the USA.
+const ssnOID = "2.16.840.1.113883.4.1"
+
+// isSSN says whether anything about the identifier calls it a social security number. In doubt it is one: the list and
+// the page then show less, which is the safe side (minimum necessary, 45 CFR 164.502(b)).
+func (id identifier) isSSN() bool {
+	if slices.Contains(id.codes, "SS") || strings.Contains(strings.ToLower(id.system), "us-ssn") {
+		return true
+	}
+	// A longer OID with the same beginning is another thing.
+	if _, rest, found := strings.Cut(id.system, ssnOID); found && (rest == "" || !strings.ContainsAny(rest[:1], ".0123456789")) {
+		return true
+	}
+	return slices.ContainsFunc(append([]string{id.text}, id.displays...), func(s string) bool {
+		words := " " + Key(s) + " "
+		return strings.Contains(words, " ssn ") || strings.Contains(words, " social security ")
+	})
+}
+
+// setIdentifiers finds the MRN among those typed as such (code MR of HL7's table 0203), else among those of no told
+// kind, which is how many small systems export theirs.
+func (p *Patient) setIdentifiers(list []object) {
+	var typed, untold []choice[string]
+	for _, o := range list {
+		id := o.identifier()
+		if id.value == "" || id.isSSN() {
+			continue
+		}
+		if p.Identifier == "" {
+			p.Identifier = id.value
+		}
+		c := class(mrnUses, id.use, 1)
+		switch {
+		case slices.Contains(id.codes, "MR"):
+			typed = append(typed, choice[string]{value: id.value, class: c})
+		case len(id.codes) == 0:
+			// The first, whatever its use, unless that is old.
+			untold = append(untold, choice[string]{value: id.value, class: max(c, 1)})
+		}
+	}
+	p.MRN = cmp.Or(best(typed), best(untold))
+}
+
+func (p *Patient) setTelecoms(list []object) {
+	var phones, texts, emails []choice[string]
+	for _, o := range list {
+		system, value, use := o.text("system"), o.text("value"), o.text("use")
+		c := choice[string]{value: value, rank: o.number("rank", math.Inf(1)), class: class(telecomUses, use, 4)}
+		switch {
+		case value == "" || use == "old":
+		case system == "phone":
+			phones = append(phones, c)
+		case system == "sms":
+			texts = append(texts, c)
+		case system == "email":
+			emails = append(emails, c)
+		}
+	}
+	p.Phone, p.Email = cmp.Or(best(phones), best(texts)), best(emails)
+}
+
+func (p *Patient) setCity(list []object) {
+	var cities []choice[string]
+	for _, o := range list {
+		use, city := o.text("use"), o.text("city")
+		if city != "" && use != "old" {
+			cities = append(cities, choice[string]{value: city, class: class(addressUses, use, 2)})
+		}
+	}
+	p.City = best(cities)
+}
+
+// What follows reads JSON. It is not left to encoding/json because that takes "Name" for name where FHIR is
+// case-sensitive, may quote a value in its errors, and decodes all of a resource of which the list needs a tenth. First
+// comes one pass that checks the text; after it the functions that walk take valid JSON for granted.
+
+// reading is what the objects of one resource share.
+type reading struct {
+	strict bool     // else what is oddly shaped is left out in silence
+	err    error    // the first thing found wrong, if strict
+	room   []member // of all objects, because many small slices take longer than the reading
+}
+
+// object is a JSON object.
+type object struct {
+	path    string // where it stands, with a point at the end: "name[0]."
+	members []member
+	in      *reading
+}
+
+type member struct{ key, value []byte }
+
+// open checks that raw is one JSON object that is a Patient.
+func open(raw []byte, in *reading) (object, error) {
+	if !utf8.Valid(raw) { // first, because encoding/json would replace what is not
+		return object{}, errors.New("the resource is not valid UTF-8")
+	}
+	if err := checkJSON(raw); err != nil {
+		return object{}, err
+	}
+	raw = raw[skipSpace(raw, 0):]
+	if raw[0] != '{' {
+		return object{}, errors.New("the resource must be a JSON object")
+	}
+	in.room = make([]member, 0, 96)
+	o := object{members: in.members(raw), in: in}
+	v := o.get("resourceType")
+	switch {
+	case in.err != nil:
+		return object{}, in.err
+	case v == nil || v[0] != '"':
+		return object{}, ErrNoResourceType
+	case decodeString(v) != "Patient":
+		return object{}, ErrNotPatient
+	}
+	return o, nil
+}
+
+func (o object) fail(key, rule string) {
+	if o.in.strict && o.in.err == nil {
+		o.in.err = errors.New(o.path + key + " " + rule)
+	}
+}
+
+// get gives the member's JSON text; nil where it is missing or null. FHIR wants names to be unique. One that is not
+// leaves open which value is meant, and a guess at somebody's id or name is a guess too many.
+func (o object) get(key string) []byte {
+	var v []byte
+	seen := false
+	for _, m := range o.members {
+		if string(m.key) != key {
+			continue
+		}
+		if seen {
+			o.fail(key, "must not be there twice")
+		}
+		seen, v = true, m.value
+	}
+	return present(v)
+}
+
+func present(v []byte) []byte {
+	if len(v) == 0 || v[0] == 'n' {
+		return nil
+	}
+	return v
+}
+
+// str gives a string as it is, and whether there is one.
+func (o object) str(key string) (string, bool) {
+	v := o.get(key)
+	if v != nil && v[0] != '"' {
+		o.fail(key, "must be a string")
+		return "", false
+	}
+	return decodeString(v), v != nil
+}
+
+// text gives a string fit to show.
+func (o object) text(key string) string {
+	s, _ := o.str(key)
+	return clean(s)
+}
+
+// texts gives a list of strings fit to show, without those that are empty. FHIR puts null where a primitive has
+// extensions but no value.
+func (o object) texts(key string) []string {
+	var list []string
+	o.each(key, func(n int, v []byte) {
+		if v[0] != '"' {
+			o.fail(element(key, n), "must be a string")
+		} else if s := clean(decodeString(v)); s != "" {
+			list = append(list, s)
+		}
+	})
+	return list
+}
+
+func (o object) boolean(key string) *bool {
+	v := o.get(key)
+	if v == nil {
+		return nil
+	}
+	if v[0] != 't' && v[0] != 'f' {
+		o.fail(key, "must be true or false")
+		return nil
+	}
+	yes := v[0] == 't'
+	return &yes
+}
+
+// number gives missing where there is none.
+func (o object) number(key string, missing float64) float64 {
+	v := o.get(key)
+	if v == nil {
+		return missing
+	}
+	if v[0] != '-' && !isDigit(v[0]) {
+		o.fail(key, "must be a number")
+		return missing
+	}
+	f, _ := strconv.ParseFloat(string(v), 64) // out of range is infinite, which compares as it should
+	return f
+}
+
+func (o object) object(key string) object {
+	v := o.get(key)
+	if v == nil || v[0] != '{' {
+		if v != nil {
+			o.fail(key, "must be an object")
+		}
+		return object{in: o.in}
+	}
+	return object{path: o.path + key + ".", members: o.in.members(v), in: o.in}
+}
+
+func (o object) objects(key string) []object {
+	var list []object
+	o.each(key, func(n int, v []byte) {
+		if v[0] != '{' {
+			o.fail(element(key, n), "must be an object")
+			return
+		}
+		list = append(list, object{path: o.path + element(key, n) + ".", members: o.in.members(v), in: o.in})
+	})
+	return list
+}
+
+func element(key string, n int) string { return key + "[" + strconv.Itoa(n) + "]" }
+
+// each visits the elements of a list that are not null.
+func (o object) each(key string, visit func(n int, v []byte)) {
+	v := o.get(key)
+	if v == nil {
+		return
+	}
+	if v[0] != '[' {
+		o.fail(key, "must be a list")
+		return
+	}
+	n := 0
+	for i := skipSpace(v, 1); v[i] != ']'; n++ {
+		start := i
+		i = skipValue(v, i)
+		if e := present(v[start:i]); e != nil {
+			visit(n, e)
+		}
+		i = skipComma(v, i)
+	}
+}
+
+// members takes a JSON object apart.
+func (in *reading) members(raw []byte) []member {
+	from := len(in.room)
+	for i := skipSpace(raw, 1); raw[i] != '}'; {
+		start := i
+		i = skipString(raw, i)
+		key := raw[start+1 : i-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = []byte(decodeString(raw[start:i]))
+		}
+		start = skipSpace(raw, skipSpace(raw, i)+1) // over the colon
+		i = skipValue(raw, start)
+		in.room = append(in.room, member{key: key, value: raw[start:i]})
+		i = skipComma(raw, i)
+	}
+	return in.room[from:]
+}
+
+func skipSpace(raw []byte, i int) int {
+	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\n' || raw[i] == '\r' || raw[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+func skipComma(raw []byte, i int) int {
+	i = skipSpace(raw, i)
+	if raw[i] == ',' {
+		i = skipSpace(raw, i+1)
+	}
+	return i
+}
+
+// skipString gives the place after the string that begins at i.
+func skipString(raw []byte, i int) int {
+	for {
+		i += 1 + bytes.IndexByte(raw[i+1:], '"')
+		before := i
+		for raw[before-1] == '\\' {
+			before--
+		}
+		if (i-before)%2 == 0 { // an even number of backslashes escape each other
+			return i + 1
+		}
+	}
+}
+
+func skipValue(raw []byte, i int) int {
+	switch raw[i] {
+	case '"':
+		return skipString(raw, i)
+	case '{', '[':
+		for depth := 0; ; {
+			switch raw[i] {
+			case '"':
+				i = skipString(raw, i)
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			i++
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	for { // a number, true, false or null
+		switch raw[i] {
+		case ',', ']', '}', ' ', '\n', '\r', '\t':
+			return i
+		}
+		i++
+	}
+}
+
+// checkJSON says whether raw is one JSON value by RFC 8259, nested maxDepth deep at most. It stands here because json.Valid
+// takes as long as all the rest together; a fuzz test holds the two to the same answers.
+func checkJSON(raw []byte) error {
+	i, err := checkValue(raw, skipSpace(raw, 0), 0)
+	if err == nil && skipSpace(raw, i) < len(raw) {
+		err = errNotJSON
+	}
+	return err
+}
+
+// at gives 0 beyond the end, which JSON allows nowhere.
+func at(raw []byte, i int) byte {
+	if i < len(raw) {
+		return raw[i]
+	}
+	return 0
+}
+
+// checkValue gives the place after the value that begins at i, as the functions after it do for what they check.
+func checkValue(raw []byte, i, depth int) (int, error) {
+	switch c := at(raw, i); c {
+	case '"':
+		return checkString(raw, i)
+	case '{', '[':
+		if depth == maxDepth {
+			return i, errTooDeep
+		}
+		return checkList(raw, i, depth+1, c+2) // in ASCII } and ] stand two after their partners
+	case 't':
+		return checkWord(raw, i, "true")
+	case 'f':
+		return checkWord(raw, i, "false")
+	case 'n':
+		return checkWord(raw, i, "null")
+	}
+	return checkNumber(raw, i)
+}
+
+func checkList(raw []byte, i, depth int, end byte) (int, error) {
+	i = skipSpace(raw, i+1)
+	if at(raw, i) == end {
+		return i + 1, nil
+	}
+	for {
+		var err error
+		if end == '}' {
+			if i, err = checkKey(raw, i); err != nil {
+				return i, err
+			}
+		}
+		if i, err = checkValue(raw, i, depth); err != nil {
+			return i, err
+		}
+		i = skipSpace(raw, i)
+		switch at(raw, i) {
+		case end:
+			return i + 1, nil
+		case ',':
+			i = skipSpace(raw, i+1)
+		default:
+			return i, errNotJSON
+		}
+	}
+}
+
+// checkKey goes to the value after the colon.
+func checkKey(raw []byte, i int) (int, error) {
+	i, err := checkString(raw, i)
+	if err != nil {
+		return i, err
+	}
+	if i = skipSpace(raw, i); at(raw, i) != ':' {
+		return i, errNotJSON
+	}
+	return skipSpace(raw, i+1), nil
+}
+
+func checkWord(raw []byte, i int, word string) (int, error) {
+	if !bytes.HasPrefix(raw[i:], []byte(word)) {
+		return i, errNotJSON
+	}
+	return i + len(word), nil
+}
+
+func checkString(raw []byte, i int) (int, error) {
+	if at(raw, i) != '"' {
+		return i, errNotJSON
+	}
+	for i++; i < len(raw) && raw[i] >= ' '; i++ {
+		switch raw[i] {
+		case '"':
+			return i + 1, nil
+		case '\\':
+			i++
+			switch at(raw, i) {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			case 'u':
+				for range 4 {
+					if i++; !isHex(at(raw, i)) {
+						return i, errNotJSON
+					}
+				}
+			default:
+				return i, errNotJSON
+			}
+		}
+	}
+	return i, errNotJSON
+}
+
+func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func checkNumber(raw []byte, i int) (int, error) {
+	if at(raw, i) == '-' {
+		i++
+	}
+	if at(raw, i) == '0' && isDigit(at(raw, i+1)) {
+		return i, errNotJSON
+	}
+	i, err := checkDigits(raw, i)
+	if err == nil && at(raw, i) == '.' {
+		i, err = checkDigits(raw, i+1)
+	}
+	if err == nil && at(raw, i)|0x20 == 'e' {
+		if i++; at(raw, i) == '+' || at(raw, i) == '-' {
+			i++
+		}
+		i, err = checkDigits(raw, i)
+	}
+	return i, err
+}
+
+// checkDigits wants one or more.
+func checkDigits(raw []byte, i int) (int, error) {
+	if !isDigit(at(raw, i)) {
+		return i, errNotJSON
+	}
+	for isDigit(at(raw, i)) {
+		i++
+	}
+	return i, nil
+}
+
+// decodeString decodes a JSON string; "" for none.
+func decodeString(v []byte) string {
+	if len(v) < 2 {
+		return ""
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(v[1 : len(v)-1])
+	}
+	var s string
+	_ = json.Unmarshal(v, &s) // cannot fail: v is part of valid JSON
+	return s
+}
+
+// clean makes a string fit for one line of a page and for PostgreSQL, whose text cannot hold NUL: control characters
+// become spaces, white space collapses, and what could turn the order of the text around it is left out.
+func clean(s string) string {
+	if isClean(s) {
+		return s
+	}
+	b := strings.Builder{}
+	b.Grow(len(s))
+	space := false
+	for _, r := range s {
+		switch {
+		case isBidi(r):
+		case unicode.IsSpace(r) || unicode.IsControl(r):
+			space = b.Len() > 0
+		default:
+			if space {
+				b.WriteByte(' ')
+				space = false
+			}
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// isClean is the quick answer for plain ASCII; false means only that clean must look closer.
+func isClean(s string) bool {
+	last := byte(' ') // so that a space in front counts as one too many
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || c == ' ' && last == ' ' {
+			return false
+		}
+		last = c
+	}
+	return s == "" || last != ' '
+}
+
+// isBidi tells the embedding, override and isolate controls of Unicode's bidirectional algorithm.
+func isBidi(r rune) bool {
+	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
+}

@@ -1,0 +1,1014 @@
+package fhir
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	maxResource = 16 << 20  // bytes of one resource: far above any Patient, even with a photo
+	maxWindow   = 128 << 20 // bytes that a zstd file may ask for: `zstd --ultra --long=27`
+	maxBundles  = 4         // Bundles inside Bundles; a batch-response of searches has 2
+	maxNesting  = 10_000    // the limit of encoding/json, which reads the resource next
+	maxName     = 256       // bytes of a member's name or a resourceType that could be one we look for
+	maxURL      = 4096      // bytes of a fullUrl
+	chunk       = 64 << 10  // how much is read at once
+)
+
+var (
+	errTooLarge     = fmt.Errorf("the resource is larger than %d MiB", maxResource>>20)
+	errLine         = errors.New("this line is not valid JSON")
+	errNotObject    = errors.New("a resource must be a JSON object")
+	errNotUTF8      = errors.New("the resource is not valid UTF-8")
+	errTypes        = errors.New("the resource names its resourceType more than once")
+	errEntryList    = errors.New("the entry of a Bundle must be a list")
+	errEntryMember  = errors.New("the entry names its resource or its fullUrl more than once")
+	errEntryInline  = errors.New("the entry is itself a resource: it must be in the entry's member resource")
+	errManyBundles  = fmt.Errorf("there are more than %d Bundles inside each other", maxBundles)
+	errReaderClosed = errors.New("the reader is closed")
+
+	errStopped = errors.New("the caller wants no more") // never leaves this file
+)
+
+// malformed is where the text stops being JSON. Unlike encoding/json's errors it quotes nothing of the text.
+type malformed struct {
+	offset int64 // from the start of the (unpacked) input, counted from 0
+	short  bool  // the input ended inside a value
+}
+
+func (m *malformed) Error() string {
+	if m.short {
+		return fmt.Sprintf("the JSON is cut off: it ends inside a value, at byte offset %d", m.offset)
+	}
+	return fmt.Sprintf("not valid JSON at byte offset %d", m.offset)
+}
+
+// Entry is one resource, or why there is none.
+type Entry struct {
+	Line    int    // 1-based line in NDJSON, or where a document that is not the input's first begins; 0 otherwise
+	Index   int    // 1-based entry in a Bundle (or in a JSON array of resources); 0 otherwise
+	FullURL string // Bundle entry.fullUrl
+	Raw     []byte // the resource exactly as it came, a JSON object in UTF-8, the caller's to keep; nil when Err != nil
+	Err     error  // why it is rejected, without any value of the input; reading goes on after it where it can
+}
+
+// Where names the place for a person: "line 12", "entry 7", "line 3, entry 7", "resource".
+func (e Entry) Where() string {
+	switch {
+	case e.Line > 0 && e.Index > 0:
+		return fmt.Sprintf("line %d, entry %d", e.Line, e.Index)
+	case e.Line > 0:
+		return fmt.Sprintf("line %d", e.Line)
+	case e.Index > 0:
+		return fmt.Sprintf("entry %d", e.Index)
+	}
+	return "resource"
+}
+
+// Reader takes the resources out of a stream: NDJSON (FHIR Bulk Data), one resource, several after each other, a
+// Bundle, a JSON array of resources, and NDJSON of Bundles; plain, gzip or zstd, told by content, never by name. It
+// holds one resource at a time (16 MiB at most), never the file. It does not look at what the resources say beyond
+// resourceType, and only to tell a Bundle from the rest.
+//
+// A file that breaks off or turns out damaged gives all that came before the damage, then says so: as an Entry when
+// the text is at fault, as an error when the bytes cannot be read.
+type Reader struct {
+	in     *input
+	next   func() (Entry, error, bool)
+	stop   func()
+	unpack func() // releases the decompressor
+	yield  func(Entry, error) bool
+	single bool // the input is one line
+	done   error
+}
+
+// NewReader looks at the first bytes of r to see how it is packed. The error is for an r that cannot be read. Close
+// does not close r.
+func NewReader(r io.Reader) (*Reader, error) {
+	packed := bufio.NewReaderSize(r, chunk)
+	magic, err := packed.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	out := &Reader{unpack: func() {}}
+	var plain io.Reader = packed
+	switch {
+	case isGzip(magic):
+		z, err := gzip.NewReader(packed)
+		if err != nil {
+			return nil, fmt.Errorf("unpack gzip: %w", err)
+		}
+		plain = unpacking{z, "gzip"}
+	case isZstd(magic):
+		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+		if err != nil {
+			return nil, fmt.Errorf("unpack zstd: %w", err)
+		}
+		plain, out.unpack = unpacking{z, "zstd"}, z.Close
+	}
+	out.in = &input{r: plain, line: 1}
+	out.next, out.stop = iter.Pull2(out.all)
+	return out, nil
+}
+
+// Next gives the next resource or reject. It returns io.EOF at the end, another error when the input cannot be read
+// on (and that one again from then on).
+func (r *Reader) Next() (Entry, error) {
+	if r.done != nil {
+		return Entry{}, r.done
+	}
+	e, err, ok := r.next()
+	if !ok {
+		err = io.EOF
+	}
+	r.done = err
+	return e, err
+}
+
+// Close releases what reading held. Next fails afterwards.
+func (r *Reader) Close() error {
+	r.stop()
+	r.unpack()
+	r.unpack = func() {}
+	if r.done == nil {
+		r.done = errReaderClosed
+	}
+	return nil
+}
+
+func isGzip(b []byte) bool { return bytes.HasPrefix(b, []byte{0x1f, 0x8b}) }
+
+// isZstd knows a frame (RFC 8878, 3.1.1) and a skippable one (3.1.2), with which parallel compressors begin.
+func isZstd(b []byte) bool {
+	return bytes.HasPrefix(b, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
+		len(b) >= 4 && b[0]&0xf0 == 0x50 && b[1] == 0x2a && b[2] == 0x4d && b[3] == 0x18
+}
+
+// unpacking says in its errors what was being unpacked.
+type unpacking struct {
+	io.Reader
+	name string
+}
+
+func (u unpacking) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF is passed on as it is
+		err = fmt.Errorf("unpack %s: %w", u.name, err)
+	}
+	return n, err
+}
+
+func (r *Reader) all(yield func(Entry, error) bool) {
+	r.yield = yield
+	if err := r.read(); err != nil && !errors.Is(err, errStopped) {
+		yield(Entry{}, err)
+	}
+}
+
+func (r *Reader) give(e Entry) error {
+	if r.single && e.Index > 0 {
+		e.Line = 0 // the only line says nothing
+	}
+	if !r.yield(e, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+func (r *Reader) reject(at spot, reason error) error {
+	return r.give(Entry{Line: at.line, Index: at.index, Err: reason})
+}
+
+// read finds out from the first line what the input is.
+func (r *Reader) read() error {
+	r.in.ahead(4)
+	if what := packing(r.in.rest()); what != "" {
+		return r.reject(spot{}, errors.New("this is not JSON: "+what))
+	}
+	if !r.in.blank() {
+		return r.in.failure()
+	}
+	line, whole := r.in.peekLine(maxResource)
+	next := byte(' ')
+	if whole {
+		next = r.in.peekAfter(len(line))
+	}
+	switch shapeOf(trimLine(line), whole, next) {
+	case shapeLines:
+		r.single = next == 0
+		return r.lines()
+	case shapeDocument:
+		return r.documents(r.in, 0)
+	}
+	return r.reject(spot{line: r.in.lineNumber()}, errors.New("this is not JSON: "+resembles(line)))
+}
+
+type shape int
+
+const (
+	shapeForeign shape = iota
+	shapeLines
+	shapeDocument
+)
+
+// shapeOf judges by the first line that is not blank (only its start when it is too long to be held) and the first
+// byte that is not blank after it, 0 at the end of the input. In doubt it says lines: there a bad one costs one line,
+// while a document ends where it is bad.
+func shapeOf(line []byte, whole bool, next byte) shape {
+	opens := line[0] == '{' || line[0] == '['
+	if !whole {
+		if opens {
+			return shapeDocument
+		}
+		return shapeForeign
+	}
+	err := oneValue(line)
+	switch {
+	case err == nil:
+		return shapeLines
+	case !opens && next == '{':
+		return shapeLines // a header, or a bad first line
+	case !opens:
+		return shapeForeign
+	case next == 0:
+		return shapeDocument // cut off or bad, and all there is: what came before the damage can still be read
+	case !cutOff(err):
+		return shapeLines
+	case next != '{':
+		return shapeDocument
+	case bytes.IndexByte([]byte("{[,:"), line[len(line)-1]) < 0:
+		return shapeLines
+	}
+	// The next line begins an object: either it continues this one or this one was cut off.
+	if cutOff(oneValue(append(bytes.Clone(line), next))) {
+		return shapeDocument
+	}
+	return shapeLines
+}
+
+// oneValue judges a text as one JSON value.
+func oneValue(text []byte) error {
+	in := &input{buf: text, end: len(text)}
+	if err := in.skip(0); err != nil {
+		return err
+	}
+	if in.blank() {
+		return in.bad()
+	}
+	return nil
+}
+
+func cutOff(err error) bool {
+	var m *malformed
+	return errors.As(err, &m) && m.short
+}
+
+// packing tells what a file that cannot be JSON in UTF-8 is, from its first bytes.
+func packing(b []byte) string {
+	for magic, what := range map[string]string{
+		"PK\x03\x04": "it is a zip archive, unpack it first", "BZh": "it is packed with bzip2, unpack it first",
+		"\xfd7zX": "it is packed with xz, unpack it first", "%PDF": "it is a PDF",
+	} {
+		if bytes.HasPrefix(b, []byte(magic)) {
+			return what
+		}
+	}
+	switch {
+	case isGzip(b) || isZstd(b):
+		return "it is packed twice, unpack it first"
+	case bytes.HasPrefix(b, []byte{0xff, 0xfe}), bytes.HasPrefix(b, []byte{0xfe, 0xff}):
+		return "it is encoded in UTF-16 or UTF-32, and must be in UTF-8"
+	case len(b) >= 2 && (b[0] == 0 || b[1] == 0):
+		return "it holds zero bytes, as UTF-16 does, and must be in UTF-8"
+	}
+	return ""
+}
+
+// resembles guesses, for the person who took the wrong file, what the first line belongs to.
+func resembles(line []byte) string {
+	switch {
+	case line[0] == '<':
+		return "it looks like XML or HTML"
+	case bytes.ContainsAny(line, ",;\t"):
+		return "it looks like CSV"
+	}
+	return "it begins with neither { nor ["
+}
+
+// lines reads NDJSON: each line on its own, so that a bad one harms no other.
+func (r *Reader) lines() error {
+	for r.in.blank() {
+		line, whole := r.in.peekLine(maxResource)
+		number := r.in.lineNumber()
+		switch {
+		case !whole:
+			if err := r.longLine(number); err != nil {
+				return err
+			}
+			continue
+		case r.in.failure() != nil && !bytes.HasSuffix(line, []byte("\n")):
+			return r.in.failure() // who knows what else the line held
+		}
+		text := trimLine(line)
+		var err error
+		if json.Valid(text) {
+			err = r.documents(&input{buf: text, end: len(text)}, number)
+		} else {
+			err = r.reject(spot{line: number}, errLine)
+		}
+		if err != nil {
+			return err
+		}
+		r.in.pos += len(line)
+	}
+	return r.in.failure()
+}
+
+// longLine streams a line that is too long to be held: a Bundle is fine at any length.
+func (r *Reader) longLine(number int) error {
+	rest := &lineRest{in: r.in}
+	if err := r.documents(&input{r: rest, off: r.in.offset()}, number); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, rest)
+	return err
+}
+
+// documents reads JSON values that follow each other, until the end or until one is malformed. Line is the NDJSON
+// line that they are, 0 when they are the input.
+func (r *Reader) documents(in *input, line int) error {
+	for first := true; in.blank(); first = false {
+		begins := in.lineNumber()
+		at := spot{line: line, begins: begins}
+		if line == 0 && !first {
+			at.line = begins
+		}
+		var m *malformed
+		if err := r.value(in, &at); errors.As(err, &m) {
+			if line == 0 && !m.short {
+				return r.reject(at, fmt.Errorf("%w; nothing from there on was read", m))
+			}
+			return r.reject(at, m)
+		} else if err != nil {
+			return err
+		}
+		if first && line == 0 && in.lineNumber() == begins {
+			return r.lines() // it was a long first line of NDJSON
+		}
+	}
+	return in.failure()
+}
+
+// spot is where a value stands. Index moves on while a list is read.
+type spot struct {
+	line   int
+	index  int
+	begins int // the line on which the document begins, also when line is not told
+	inside int // Bundles around it
+}
+
+func (p *spot) step() {
+	if p.inside == 0 { // what is inside a nested Bundle counts as the entry that the Bundle is
+		p.index++
+	}
+}
+
+// value reads a resource, a Bundle, or a list of resources.
+func (r *Reader) value(in *input, at *spot) error {
+	c, err := in.peek()
+	switch {
+	case err != nil:
+		return err
+	case c == '{':
+		return r.resource(in, at, "")
+	case c == '[':
+		return in.elements(func() error {
+			at.step()
+			in.begin(maxResource)
+			err := in.skip(1)
+			raw, fits := in.take()
+			if err != nil {
+				return err
+			}
+			return r.held(raw, fits, at, "")
+		})
+	}
+	if err := in.skip(0); err != nil {
+		return err
+	}
+	return r.reject(*at, errNotObject)
+}
+
+// held gives a resource that came out of a list and is in memory.
+func (r *Reader) held(raw []byte, fits bool, at *spot, url string) error {
+	switch {
+	case !fits:
+		return r.reject(*at, errTooLarge)
+	case raw[0] != '{':
+		return r.reject(*at, errNotObject)
+	}
+	inner := *at
+	inner.inside++
+	return r.resource(&input{buf: raw, end: len(raw)}, &inner, url)
+}
+
+// resource reads a JSON object: a Bundle gives its entries while it is read, anything else is given whole. A Bundle
+// may name its resourceType after its entries, so an object without one that has a list of entries is taken for one;
+// when it turns out to be something else (FHIR's List has entries too), it is given whole as well.
+func (r *Reader) resource(in *input, at *spot, url string) error {
+	var kind string
+	var listed, odd bool
+	kinds, found := 0, 0 // how often resourceType is there; entries that held a resource
+	in.begin(maxResource)
+	err := in.members(func(name []byte) error {
+		switch string(name) {
+		case "resourceType":
+			kinds++
+			text, err := in.text(maxName)
+			if kind = text; kind == "Bundle" {
+				in.forget() // never needed whole
+			}
+			return err
+		case "entry":
+			c, err := in.peek()
+			if err != nil {
+				return err
+			}
+			if c == '[' && (kind == "" || kind == "Bundle") {
+				listed = true
+				return r.entries(in, at, &found)
+			}
+			odd = true
+		}
+		return in.skip(1)
+	})
+	raw, fits := in.take()
+	if err != nil {
+		return err
+	}
+	switch {
+	case kinds > 1:
+		return r.reject(*at, errTypes)
+	case kind == "Bundle" && odd:
+		return r.reject(*at, errEntryList)
+	case kind == "Bundle", kind == "" && listed && found > 0:
+		return nil
+	case !fits:
+		if at.index == 0 && at.line == 0 {
+			at.line = at.begins
+		}
+		return r.reject(*at, errTooLarge)
+	case !utf8.Valid(raw): // json would put U+FFFD for the bytes: a name that nobody has
+		return r.reject(*at, errNotUTF8)
+	}
+	return r.give(Entry{Line: at.line, Index: at.index, FullURL: url, Raw: bytes.Clone(raw)})
+}
+
+// entries reads Bundle.entry.
+func (r *Reader) entries(in *input, at *spot, found *int) error {
+	if at.inside >= maxBundles {
+		*found++
+		if err := in.skip(2); err != nil {
+			return err
+		}
+		return r.reject(*at, errManyBundles)
+	}
+	return in.elements(func() error {
+		at.step()
+		c, err := in.peek()
+		if err != nil {
+			return err
+		}
+		if c == '{' {
+			return r.entry(in, at, found)
+		}
+		*found++
+		if err := in.skip(2); err != nil {
+			return err
+		}
+		return r.reject(*at, errNotObject)
+	})
+}
+
+// entry reads one of Bundle.entry, whose members may come in any order. One without a resource (a search's outcome,
+// a request to delete) is nothing to us.
+func (r *Reader) entry(in *input, at *spot, found *int) error {
+	var raw []byte
+	var fits, inline bool
+	var url string
+	resources, urls := 0, 0
+	err := in.members(func(name []byte) error {
+		var err error
+		switch string(name) {
+		case "resource":
+			resources++
+			in.begin(maxResource)
+			err = in.skip(3)
+			raw, fits = in.take()
+			raw = bytes.Clone(raw) // what follows in the entry may take its place
+		case "fullUrl":
+			urls++
+			url, err = in.text(maxURL)
+		case "resourceType":
+			inline = true
+			err = in.skip(3)
+		default:
+			err = in.skip(3)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if resources > 0 || inline {
+		*found++
+	}
+	switch {
+	case resources > 1 || urls > 1:
+		return r.reject(*at, errEntryMember)
+	case resources > 0:
+		return r.held(raw, fits, at, url)
+	case inline:
+		return r.reject(*at, errEntryInline)
+	}
+	return nil
+}
+
+// input is a window on a stream, with the small part of a JSON parser that finds where values end without holding
+// them. With a nil r it is the text in buf.
+type input struct {
+	r        io.Reader
+	buf      []byte
+	pos, end int   // buf[pos:end] is read from r and not yet used
+	off      int64 // offset of buf[0] in the input
+	line     int   // number of the line at counted
+	counted  int
+	err      error // why r gives no more
+	marks    []mark
+	named    []byte // the last member's name
+}
+
+// mark keeps what is read since begin, as long as it stays under its limit.
+type mark struct {
+	from   int // where in buf the part begins that is not yet in chunks
+	chunks [][]byte
+	size   int
+	limit  int // -1: forgotten
+}
+
+func (in *input) rest() []byte  { return in.buf[in.pos:in.end] }
+func (in *input) offset() int64 { return in.off + int64(in.pos) }
+func (in *input) bad() error    { return &malformed{offset: in.offset()} }
+
+// failure is why reading ended, nil when it was the end of the input.
+func (in *input) failure() error {
+	if in.err == io.EOF { //nolint:errorlint // a wrapped one is somebody's failure
+		return nil
+	}
+	return in.err
+}
+
+// cut is the error for an input that ends here, inside a value.
+func (in *input) cut() error {
+	if err := in.failure(); err != nil {
+		return err
+	}
+	return &malformed{offset: in.offset(), short: true}
+}
+
+func (in *input) lineNumber() int {
+	in.line += bytes.Count(in.buf[in.counted:in.pos], []byte("\n"))
+	in.counted = in.pos
+	return in.line
+}
+
+// more reads on, keeping what is not used yet; false when there is no more.
+func (in *input) more() bool {
+	if in.r == nil || in.err != nil {
+		return false
+	}
+	if len(in.buf)-in.end < chunk {
+		in.makeRoom()
+	}
+	for tries := 0; in.err == nil; tries++ {
+		var n int
+		n, in.err = in.r.Read(in.buf[in.end : in.end+chunk])
+		if in.end += n; n > 0 {
+			return true
+		}
+		if in.err == nil && tries == 100 {
+			in.err = io.ErrNoProgress
+		}
+	}
+	return false
+}
+
+// makeRoom moves what is not used yet to the front, of a larger window where it fills most of this one. The sizes are
+// few, so that few are thrown away, and one long line is no reason to keep a large one.
+func (in *input) makeRoom() {
+	in.lineNumber()
+	for i := range in.marks {
+		in.marks[i].keep(in.buf[:in.pos])
+		in.marks[i].from = 0
+	}
+	in.off += int64(in.pos)
+	unused := in.rest()
+	size := len(in.buf)
+	if len(unused) == 0 && size > 16*chunk {
+		size = 0
+	}
+	for size < 2*len(unused)+chunk {
+		size = max(4*size, 4*chunk)
+	}
+	if size = min(size, max(maxResource, len(unused))+4*chunk); size != len(in.buf) {
+		in.buf = make([]byte, size)
+	}
+	in.end = copy(in.buf, unused)
+	in.pos, in.counted = 0, 0
+}
+
+// ahead reads until n bytes lie ahead; it may be fewer at the end.
+func (in *input) ahead(n int) {
+	for in.end-in.pos < n && in.more() { //nolint:revive // the condition does the work
+	}
+}
+
+// blank passes over white space, and over the byte order marks that concatenated files leave; false at the end.
+func (in *input) blank() bool {
+	for {
+		for in.pos < in.end {
+			switch in.buf[in.pos] {
+			case ' ', '\t', '\r', '\n':
+				in.pos++
+				continue
+			case 0xef:
+				if in.ahead(3); bytes.HasPrefix(in.rest(), []byte("\xef\xbb\xbf")) {
+					in.pos += 3
+					continue
+				}
+			}
+			return true
+		}
+		if !in.more() {
+			return false
+		}
+	}
+}
+
+// peekLine gives the rest of the line with its end, without using it; whole is false, and the line only begun, when
+// it is longer than limit.
+func (in *input) peekLine(limit int) (line []byte, whole bool) {
+	for seen := 0; ; {
+		if i := bytes.IndexByte(in.rest()[seen:], '\n'); i >= 0 {
+			n := seen + i + 1
+			return in.rest()[:n], n <= limit+1
+		}
+		if seen = len(in.rest()); seen > limit {
+			return in.rest(), false
+		}
+		if !in.more() {
+			return in.rest(), true
+		}
+	}
+}
+
+// peekAfter gives the first byte that is not blank after the next n; 0 at the end of the input, a space when there is
+// nothing but blanks for long.
+func (in *input) peekAfter(n int) byte {
+	for i := n; i < n+chunk; i++ {
+		if in.ahead(i + 1); i >= len(in.rest()) {
+			return 0
+		}
+		if c := in.rest()[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c
+		}
+	}
+	return ' '
+}
+
+// begin starts to keep what is read, until take gives it. Begins and takes nest.
+func (in *input) begin(limit int) { in.marks = append(in.marks, mark{from: in.pos, limit: limit}) }
+
+// take gives what was read since its begin, valid until the input is read on; fits is false, and raw nil, when it was
+// more than the limit.
+func (in *input) take() (raw []byte, fits bool) {
+	last := len(in.marks) - 1
+	m := in.marks[last]
+	in.marks = in.marks[:last]
+	if m.chunks == nil {
+		if raw = in.buf[m.from:in.pos]; len(raw) > m.limit {
+			return nil, false
+		}
+		return raw, true
+	}
+	if m.keep(in.buf[:in.pos]); m.limit < 0 {
+		return nil, false
+	}
+	return bytes.Join(m.chunks, nil), true
+}
+
+// forget gives up what the innermost begin keeps.
+func (in *input) forget() {
+	m := &in.marks[len(in.marks)-1]
+	m.chunks, m.limit = nil, -1
+}
+
+func (m *mark) keep(read []byte) {
+	part := read[m.from:]
+	if m.size += len(part); m.size > m.limit {
+		m.chunks, m.limit = nil, -1
+	}
+	if m.limit >= 0 && len(part) > 0 {
+		m.chunks = append(m.chunks, bytes.Clone(part))
+	}
+}
+
+// peek passes over white space inside a value and gives the byte after it, which stays ahead.
+func (in *input) peek() (byte, error) {
+	for {
+		for in.pos < in.end {
+			switch c := in.buf[in.pos]; c {
+			case ' ', '\t', '\r', '\n':
+				in.pos++
+			default:
+				return c, nil
+			}
+		}
+		if !in.more() {
+			return 0, in.cut()
+		}
+	}
+}
+
+// at gives the byte ahead; false at the end.
+func (in *input) at() (byte, bool) {
+	if in.pos == in.end && !in.more() {
+		return 0, false
+	}
+	return in.buf[in.pos], true
+}
+
+// expect passes over white space and the byte c.
+func (in *input) expect(c byte) error {
+	got, err := in.peek()
+	if err != nil {
+		return err
+	}
+	if got != c {
+		return in.bad()
+	}
+	in.pos++
+	return nil
+}
+
+// members passes over an object and calls f at each value, which f must pass over; the name is valid until f reads.
+func (in *input) members(f func(name []byte) error) error {
+	return in.list('{', '}', func() error {
+		name, err := in.name()
+		if err != nil {
+			return err
+		}
+		if err := in.expect(':'); err != nil {
+			return err
+		}
+		return f(name)
+	})
+}
+
+// elements passes over an array and calls f at each value, which f must pass over.
+func (in *input) elements(f func() error) error { return in.list('[', ']', f) }
+
+func (in *input) list(open, closing byte, f func() error) error {
+	if err := in.expect(open); err != nil {
+		return err
+	}
+	c, err := in.peek()
+	if err != nil {
+		return err
+	}
+	for c != closing {
+		if err := f(); err != nil {
+			return err
+		}
+		if c, err = in.peek(); err != nil {
+			return err
+		}
+		if c == closing {
+			break
+		}
+		if err := in.expect(','); err != nil {
+			return err
+		}
+	}
+	in.pos++
+	return nil
+}
+
+// name passes over a member's name. One that is too long to be one of ours comes out empty.
+func (in *input) name() ([]byte, error) {
+	if c, err := in.peek(); err != nil {
+		return nil, err
+	} else if c != '"' {
+		return nil, in.bad()
+	}
+	in.begin(maxName)
+	err := in.quoted()
+	raw, fits := in.take()
+	if err != nil || !fits {
+		return nil, err
+	}
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		return []byte(unescaped(raw)), nil
+	}
+	in.named = append(in.named[:0], raw[1:len(raw)-1]...) // reading on to the value may move the window
+	return in.named, nil
+}
+
+// text passes over a value and gives it when it is a string of at most limit bytes, "" otherwise.
+func (in *input) text(limit int) (string, error) {
+	c, err := in.peek()
+	if err != nil {
+		return "", err
+	}
+	in.begin(limit)
+	err = in.skip(3)
+	raw, fits := in.take()
+	if err != nil || !fits || c != '"' {
+		return "", err
+	}
+	return unescaped(raw), nil
+}
+
+func unescaped(raw []byte) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// skip passes over a value, inside depth others.
+func (in *input) skip(depth int) error {
+	c, err := in.peek()
+	if err != nil {
+		return err
+	}
+	if depth >= maxNesting && (c == '{' || c == '[') {
+		return in.bad()
+	}
+	switch c {
+	case '{':
+		return in.members(func([]byte) error { return in.skip(depth + 1) })
+	case '[':
+		return in.elements(func() error { return in.skip(depth + 1) })
+	case '"':
+		return in.quoted()
+	case 't':
+		return in.literal("true")
+	case 'f':
+		return in.literal("false")
+	case 'n':
+		return in.literal("null")
+	}
+	return in.number()
+}
+
+func (in *input) literal(word string) error {
+	for i := range len(word) {
+		if c, ok := in.at(); !ok {
+			return in.cut()
+		} else if c != word[i] {
+			return in.bad()
+		}
+		in.pos++
+	}
+	return nil
+}
+
+// number passes over a number as RFC 8259, section 6, has it.
+func (in *input) number() error {
+	if c, _ := in.at(); c == '-' {
+		in.pos++
+	}
+	if c, _ := in.at(); c == '0' {
+		in.pos++
+	} else if err := in.digits(); err != nil {
+		return err
+	}
+	if c, _ := in.at(); c == '.' {
+		in.pos++
+		if err := in.digits(); err != nil {
+			return err
+		}
+	}
+	if c, _ := in.at(); c == 'e' || c == 'E' {
+		in.pos++
+		if c, _ := in.at(); c == '+' || c == '-' {
+			in.pos++
+		}
+		return in.digits()
+	}
+	return nil
+}
+
+// digits passes over one digit or more.
+func (in *input) digits() error {
+	for n := 0; ; n++ {
+		c, ok := in.at()
+		switch {
+		case ok && c >= '0' && c <= '9':
+			in.pos++
+		case n > 0:
+			return nil
+		case !ok:
+			return in.cut()
+		default:
+			return in.bad()
+		}
+	}
+}
+
+// quoted passes over a string.
+func (in *input) quoted() error {
+	in.pos++
+	for {
+		for in.pos < in.end {
+			c := in.buf[in.pos]
+			if c < ' ' {
+				return in.bad()
+			}
+			if in.pos++; c == '"' {
+				return nil
+			}
+			if c == '\\' {
+				if err := in.escape(); err != nil {
+					return err
+				}
+			}
+		}
+		if !in.more() {
+			return in.cut()
+		}
+	}
+}
+
+// escape passes over what follows a backslash.
+func (in *input) escape() error {
+	c, ok := in.at()
+	if !ok {
+		return in.cut()
+	}
+	if bytes.IndexByte([]byte(`"\/bfnrtu`), c) < 0 {
+		return in.bad()
+	}
+	in.pos++
+	if c != 'u' {
+		return nil
+	}
+	for range 4 {
+		c, ok := in.at()
+		if !ok {
+			return in.cut()
+		}
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return in.bad()
+		}
+		in.pos++
+	}
+	return nil
+}
+
+// lineRest reads what is left of a line, without its end.
+type lineRest struct{ in *input }
+
+func (l *lineRest) Read(p []byte) (int, error) {
+	if _, ok := l.in.at(); !ok {
+		if err := l.in.failure(); err != nil {
+			return 0, err
+		}
+		return 0, io.EOF
+	}
+	part := l.in.rest()
+	if i := bytes.IndexByte(part, '\n'); i >= 0 {
+		part = part[:i]
+	}
+	if len(part) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, part)
+	l.in.pos += n
+	return n, nil
+}
+
+// trimLine cuts JSON's white space from both ends.
+func trimLine(line []byte) []byte { return bytes.Trim(line, " \t\r\n") }

@@ -1,0 +1,15 @@
+package db_test
+
+import (
+	"os"
+	"testing"
+
+	"chartroom/db/dbtest"
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv("CHARTROOM_TEST_MIGRATE"); url != "" {
+		os.Exit(migrateSlowly(url)) // this binary as the process that a test kills, see migrate_test.go
+	}
+	os.Exit(dbtest.Main(m))
+}

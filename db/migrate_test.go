@@ -1,0 +1,261 @@
+package db_test
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"chartroom/db"
+	"chartroom/db/dbtest"
+)
+
+// realMigrations are the project's, so that tests can put another one on top.
+func realMigrations(t *testing.T) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	dir := os.DirFS(filepath.Join(dbtest.Root(), "db", "migrations"))
+	names, err := fs.Glob(dir, "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no migrations", err)
+	}
+	for _, n := range names {
+		content, err := fs.ReadFile(dir, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[n] = &fstest.MapFile{Data: content}
+	}
+	return files
+}
+
+func migrator(url string, files fs.FS) db.Migrator {
+	return db.Migrator{URL: url, Files: files, Log: slog.New(slog.DiscardHandler)}
+}
+
+func value[T any](t *testing.T, c *pgx.Conn, sql string, args ...any) (v T) {
+	t.Helper()
+	if err := c.QueryRow(context.Background(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+func must(t *testing.T, c *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := c.Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	m := dbtest.Migrator(url)
+	newest, err := m.Newest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dbtest.Conn(t, url)
+	for round := range 2 {
+		if err := m.Up(ctx); err != nil {
+			t.Fatalf("up, round %d: %v", round, err)
+		}
+		if round == 0 {
+			must(t, c, `INSERT INTO users (username, password_hash) VALUES ('kept', '$2b$12$x')`)
+		}
+		st, err := m.Status(ctx)
+		if err != nil || st.Version != newest || st.Dirty {
+			t.Fatalf("after up: %+v, %v", st, err)
+		}
+		if err := m.Down(ctx, newest+3); err != nil { // more than there are is no error
+			t.Fatalf("down, round %d: %v", round, err)
+		}
+		if n := value[int](t, c, `SELECT count(*) FROM users WHERE username = 'kept'`); n != 1 {
+			t.Fatal("going down lost a user")
+		}
+		left := value[[]string](t, c, `SELECT coalesce(array_agg(relname::text ORDER BY relname), '{}') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S', 'v')`)
+		if want := []string{"schema_migrations", "users", "users_id_seq"}; !slices.Equal(left, want) {
+			t.Errorf("down leaves %v, want %v", left, want)
+		}
+	}
+}
+
+func TestAForeignTableInTheWayIsNamedAndNothingIsChanged(t *testing.T) {
+	for table, ddl := range map[string]string{
+		"patients":          `CREATE TABLE patients (id serial, name text)`,
+		"sessions":          `CREATE TABLE sessions (sid text)`,
+		"audit_events":      `CREATE VIEW audit_events AS SELECT 1 AS n`,
+		"users":             `CREATE TABLE users (id serial, login text)`,
+		"schema_migrations": `CREATE TABLE schema_migrations (filename text)`,
+	} {
+		t.Run(table, func(t *testing.T) {
+			url := dbtest.EmptyURL(t)
+			c := dbtest.Conn(t, url)
+			must(t, c, ddl)
+			before := value[int](t, c, `SELECT count(*) FROM pg_class`)
+			err := dbtest.Migrator(url).Up(context.Background())
+			if err == nil || !strings.Contains(err.Error(), `"`+table+`"`) {
+				t.Fatalf("got %v, want a sentence that names %q", err, table)
+			}
+			if after := value[int](t, c, `SELECT count(*) FROM pg_class`); after != before {
+				t.Errorf("there are %d relations now, there were %d", after, before)
+			}
+		})
+	}
+}
+
+func TestManyProcessesMigrateAtOnce(t *testing.T) {
+	url := dbtest.EmptyURL(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := dbtest.Migrator(url).Up(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestASchemaNewerThanTheProgramIsLeftAlone(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	files := realMigrations(t)
+	newer := realMigrations(t)
+	newer["000900_future.up.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE future (id integer);`)}
+	newer["000900_future.down.sql"] = &fstest.MapFile{Data: []byte(`DROP TABLE future;`)}
+	if err := migrator(url, newer).Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrator(url, files).Up(ctx); err != nil {
+		t.Fatalf("the older program does not start: %v", err)
+	}
+	if err := migrator(url, files).Down(ctx, 1); err == nil {
+		t.Error("the older program took back a migration it does not know")
+	}
+	if v := value[int](t, dbtest.Conn(t, url), `SELECT version FROM schema_migrations`); v != 900 {
+		t.Errorf("the version is %d now", v)
+	}
+}
+
+func TestAFailedMigrationIsRolledBackAndRunsAgainWhenMended(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	files := realMigrations(t)
+	files["000900_broken.up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (id integer);\nSELECT no_such_function();")}
+	files["000900_broken.down.sql"] = &fstest.MapFile{Data: []byte(`DROP TABLE half;`)}
+	err := migrator(url, files).Up(ctx)
+	if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "CREATE TABLE") {
+		t.Fatalf("got %v, want the line and not the file", err)
+	}
+	files["000900_broken.up.sql"] = &fstest.MapFile{Data: []byte(`CREATE TABLE half (id integer);`)}
+	if err := migrator(url, files).Up(ctx); err != nil {
+		t.Fatalf("after mending: %v", err)
+	}
+}
+
+// slowly is a migration that can be killed in the middle: it has made its table when it begins to wait.
+const slowly = `CREATE TABLE slow (id integer); SELECT pg_sleep(60);`
+
+func withSlow(up, down string) fstest.MapFS {
+	return fstest.MapFS{
+		"000001_first.up.sql": {Data: []byte(`CREATE TABLE first (id integer);`)}, "000001_first.down.sql": {Data: []byte(`DROP TABLE first;`)},
+		"000002_slow.up.sql": {Data: []byte(up)}, "000002_slow.down.sql": {Data: []byte(down)},
+	}
+}
+
+func migrateSlowly(url string) int {
+	files, m := withSlow(slowly, `DROP TABLE slow;`), db.Migrator.Up
+	if os.Getenv("CHARTROOM_TEST_MIGRATE_DOWN") != "" {
+		files = withSlow(slowly, `DROP TABLE slow; SELECT pg_sleep(60);`)
+		m = func(m db.Migrator, ctx context.Context) error { return m.Down(ctx, 1) }
+	}
+	if err := m(migrator(url, files), context.Background()); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// killWhileMigrating starts this binary as a process that migrates, and kills it (SIGKILL) inside the migration.
+func killWhileMigrating(t *testing.T, url string, env ...string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exec.Command(self)
+	p.Env = append(append(os.Environ(), "CHARTROOM_TEST_MIGRATE="+url), env...)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := dbtest.Conn(t, url)
+	deadline := time.Now().Add(20 * time.Second)
+	for value[int](t, c, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND wait_event = 'PgSleep'`) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the process never came to the slow migration")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Wait()
+}
+
+func TestAKillInTheMiddleOfAMigrationIsRepairedByTheNextStart(t *testing.T) {
+	url := dbtest.EmptyURL(t)
+	killWhileMigrating(t, url)
+	files := withSlow(`CREATE TABLE slow (id integer);`, `DROP TABLE slow;`)
+	if err := migrator(url, files).Up(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c := dbtest.Conn(t, url)
+	if v, dirty := value[int](t, c, `SELECT version FROM schema_migrations`), value[bool](t, c, `SELECT dirty FROM schema_migrations`); v != 2 || dirty {
+		t.Errorf("version %d, dirty %v", v, dirty)
+	}
+	must(t, c, `SELECT id FROM slow`)
+}
+
+func TestAKillInTheMiddleOfGoingDownIsRepairedByTheNextStart(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	quick := withSlow(`CREATE TABLE slow (id integer);`, `DROP TABLE slow;`)
+	if err := migrator(url, quick).Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	killWhileMigrating(t, url, "CHARTROOM_TEST_MIGRATE_DOWN=1")
+	if err := migrator(url, quick).Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c := dbtest.Conn(t, url)
+	if v, dirty := value[int](t, c, `SELECT version FROM schema_migrations`), value[bool](t, c, `SELECT dirty FROM schema_migrations`); v != 2 || dirty {
+		t.Errorf("version %d, dirty %v", v, dirty)
+	}
+	must(t, c, `SELECT slow.id FROM slow, first`)
+}
+
+func TestAMigrationWaitsForATableInUseAndDoesNotGiveUp(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	c := dbtest.Conn(t, url)
+	predecessor(t, c)
+	must(t, c, `BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE`)
+	done := make(chan error, 1)
+	go func() { done <- dbtest.Migrator(url).Up(ctx) }()
+	// Longer than its lock_timeout, so that it has failed and tried again at least once.
+	select {
+	case err := <-done:
+		t.Fatalf("it ended while the table was locked: %v", err)
+	case <-time.After(4 * time.Second):
+	}
+	must(t, c, `COMMIT`)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,2 @@
+DROP TABLE patient_resources;
+DROP TABLE patients;

@@ -1,0 +1,114 @@
+package db
+
+import (
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Passwords are hashed by plain bcrypt, so that the predecessor, running beside, verifies them too. bcrypt takes 72
+// bytes; a longer password is first shortened to base64(SHA-384), and the hash says so in its prefix.
+const (
+	bcryptCost  = 12
+	bcryptBytes = 72
+	longPrefix  = "$bcrypt-sha384"
+
+	// MinPasswordLength is in characters: SP 800-63B-4, 3.1.1.2, for a password that stands alone.
+	MinPasswordLength = 15
+	maxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
+)
+
+// CheckPassword says why a new password is refused, or nil. It asks for length and nothing else: rules of composition
+// make passwords worse (SP 800-63B-4, 3.1.1.2).
+func CheckPassword(password string) error {
+	switch {
+	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
+		return errors.New("the password holds bytes that are not text")
+	case utf8.RuneCountInString(norm.NFC.String(password)) < MinPasswordLength:
+		return fmt.Errorf("the password must have at least %d characters; several words are easy to remember", MinPasswordLength)
+	case len(password) > maxPasswordBytes:
+		return fmt.Errorf("the password must have at most %d bytes", maxPasswordBytes)
+	}
+	return nil
+}
+
+// HashPassword gives the hash to store. It takes about a quarter of a second.
+func HashPassword(password string) (string, error) {
+	return hashAt(bcryptCost, password)
+}
+
+func hashAt(cost int, password string) (string, error) {
+	if err := CheckPassword(password); err != nil {
+		return "", err
+	}
+	p, prefix := []byte(norm.NFC.String(password)), ""
+	if len(p) > bcryptBytes {
+		p, prefix = shorten(p), longPrefix
+	}
+	hash, err := bcrypt.GenerateFromPassword(p, cost)
+	if err != nil {
+		return "", fmt.Errorf("hash the password: %w", err)
+	}
+	return prefix + string(hash), nil
+}
+
+func shorten(p []byte) []byte {
+	sum := sha512.Sum384(p)
+	return []byte(base64.StdEncoding.EncodeToString(sum[:]))
+}
+
+// verifyPassword compares in the time of one bcrypt at cost 12, whatever the hash is, also for none at all, so that the
+// time tells nothing about the account. rehash says that the password was right and its hash should be made again.
+func verifyPassword(hash, password string) (ok, rehash bool) {
+	inner, long := strings.CutPrefix(hash, longPrefix)
+	cost, err := bcrypt.Cost([]byte(inner))
+	// $2a$, $2b$ and $2y$ are one algorithm. $2x$ and $2$ are not, though x/crypto would take them.
+	foreign := strings.HasPrefix(inner, "$2b$") || strings.HasPrefix(inner, "$2y$")
+	if err != nil || !foreign && !strings.HasPrefix(inner, "$2a$") {
+		inner, cost = "", 0
+	}
+	p := []byte(norm.NFC.String(password))
+	tooLong := false
+	switch {
+	case inner == "":
+	case long:
+		p = shorten(p)
+	case foreign: // the predecessor's library hashed what the browser sent, cut at 72 bytes
+		p = []byte(password)
+		tooLong = len(p) > bcryptBytes
+		p = p[:min(len(p), bcryptBytes)]
+	case len(p) > bcryptBytes: // ours never hashes that many this way: x/crypto would look at the first 72 only
+		inner = ""
+	}
+	if len(password) > maxPasswordBytes || strings.ContainsRune(password, 0) || !utf8.ValidString(password) {
+		p, inner = nil, "" // bcrypt repeats its key around the NUL that ends it: "a" would pass as "a\x00a"
+	}
+	if inner == "" {
+		spend(p, bcryptCost)
+		return false, false
+	}
+	ok = bcrypt.CompareHashAndPassword([]byte(inner), p) == nil
+	for c := cost; c < bcryptCost; c++ { // 2^c + 2^c + 2^(c+1) + … = 2^12
+		spend(p, c)
+	}
+	return ok, ok && (cost < bcryptCost || tooLong)
+}
+
+// dummies are hashes of nothing in particular, one for each cost, with the same salt length and form as a real one.
+var dummies = func() (d [bcryptCost + 1]string) {
+	const saltAndSum = "8uQ1N7Zb4vT2mYx0cRkEJeO9wHs5LpG3dAfVnBqUyKiXtMoWzD6Ca"
+	for c := bcrypt.MinCost; c <= bcryptCost; c++ {
+		d[c] = fmt.Sprintf("$2a$%02d$%s", c, saltAndSum)
+	}
+	return d
+}()
+
+func spend(p []byte, cost int) {
+	_ = bcrypt.CompareHashAndPassword([]byte(dummies[cost]), p[:min(len(p), bcryptBytes)])
+}

@@ -1,0 +1,234 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"chartroom/db"
+	"chartroom/views"
+)
+
+// Limits on what a request may cost.
+const (
+	requestTime = 15 * time.Second
+	maxForm     = 64 << 10
+)
+
+// scope is what the middleware has found out about a request.
+type scope struct {
+	id      string // shown on error pages and in the log
+	viewer  db.Viewer
+	pattern string // of the route, once known: the log never holds a path, which may name a patient
+}
+
+type scopeKey struct{}
+
+func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*scope) }
+
+// middleware is what every answer goes through, in this order: headers, limits, the log, refusal of other sites'
+// requests, and the route.
+func (s *Server) middleware(mux *http.ServeMux) http.Handler {
+	crossOrigin := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sc := &scope{id: randomText(9)}
+		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
+		nonce := randomText(16)
+		ctx, cancel := context.WithTimeout(templ.WithNonce(context.WithValue(r.Context(), scopeKey{}, sc), nonce), requestTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+		s.headers(w.Header(), nonce)
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+
+		if quiet[r.URL.Path] { // asked every few seconds by whatever watches the containers
+			mux.ServeHTTP(w, r)
+			return
+		}
+		rec := &recorder{ResponseWriter: w}
+		start := time.Now()
+		defer func() {
+			s.Log.Info("request", "method", method(r), "route", sc.pattern, "status", rec.status,
+				"ms", float64(time.Since(start).Microseconds())/1000, "request", sc.id)
+		}()
+		if err := crossOrigin.Check(r); err != nil {
+			s.fail(rec, r, httpError{http.StatusForbidden, "This form came from another site", "For your safety it was not accepted. Open the page again from here."})
+			return
+		}
+		s.dispatch(mux, rec, r)
+	})
+}
+
+var quiet = map[string]bool{"/healthcheck": true, "/livez": true}
+
+// method keeps what a client made up out of the log.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
+
+// dispatch gives the mux's own refusals (404, 405) our pages; everything else goes to its route.
+func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	if _, pattern := mux.Handler(r); pattern != "" {
+		mux.ServeHTTP(w, r)
+		return
+	}
+	refusal := &recorder{ResponseWriter: discard{header: http.Header{}}}
+	mux.ServeHTTP(refusal, r)
+	if refusal.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", refusal.Header().Get("Allow"))
+		s.fail(w, r, httpError{http.StatusMethodNotAllowed, "That is not possible here", "This address does not take such a request."})
+		return
+	}
+	s.fail(w, r, db.ErrNotFound)
+}
+
+// serve is the way from the mux to a handler: the credential, the form token, and what becomes of an error or a panic.
+func (s *Server) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sc := scopeOf(r)
+		sc.pattern = rt.pattern
+		defer func() {
+			if p := recover(); p != nil {
+				// The value of a panic may quote data; its place is enough to find it.
+				s.Log.Error("panic", "request", sc.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				s.fail(w, r, fmt.Errorf("panic"))
+			}
+		}()
+		if c, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+			sc.viewer.Token = c.Value
+		}
+		sc.viewer.Roles = rt.access.roles()
+		if err := s.admit(rt, r); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		if err := rt.handle(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// admit refuses what needs no look at the database: a closed route without a cookie, an unreadable form, and a form
+// that was not made for this session. Whether the session lives is judged by the statement that uses it.
+func (s *Server) admit(rt route, r *http.Request) error {
+	token := scopeOf(r).viewer.Token
+	if rt.access != public && token == "" {
+		return db.ErrNoSession
+	}
+	if r.Method != http.MethodPost || rt.pattern == "POST /csp-report" {
+		return nil
+	}
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	if rt.access != public && !s.formTokenFits(r.PostForm.Get("csrf_token"), token) {
+		return httpError{http.StatusForbidden, "This page is out of date", "It was made before you signed in again. Reload it and try once more."}
+	}
+	return nil
+}
+
+// parseForm reads a form strictly: each field once, as text that PostgreSQL can hold.
+func parseForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		if tooLarge := new(http.MaxBytesError); asError(err, &tooLarge) {
+			return httpError{http.StatusRequestEntityTooLarge, "That is too much", "The form holds more than this page takes."}
+		}
+		return errBadForm
+	}
+	for name, values := range r.PostForm {
+		if len(values) != 1 || strings.ContainsRune(name, 0) || strings.ContainsRune(values[0], 0) {
+			return errBadForm
+		}
+	}
+	return nil
+}
+
+var errBadForm = httpError{http.StatusBadRequest, "That form could not be read", "Go back, reload the page and try again."}
+
+// headers are on every answer, whatever it is; SECURITY: ASVS 3.4. A handler may set Cache-Control for what holds
+// nobody's data.
+func (s *Server) headers(h http.Header, nonce string) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'self'; img-src 'self'; "+
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; "+
+		"require-trusted-types-for 'script'; trusted-types htmx; report-uri "+views.CSPReportPath+"; report-to csp")
+	h.Set("Reporting-Endpoints", `csp="`+views.CSPReportPath+`"`)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-XSS-Protection", "0")
+	// Not no-referrer: with that, browsers send "Origin: null" with forms, which the cross-origin check refuses.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "+
+		"magnetometer=(), microphone=(), payment=(), usb=()")
+	h.Set("Cache-Control", "no-store")
+	if s.Secure {
+		h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+	}
+}
+
+// client is the address that a request came from. Each trusted proxy appends the address it saw to X-Forwarded-For, so
+// the client is that many from the right; what stands further left is the client's own claim.
+func client(r *http.Request, hops int) netip.Addr {
+	peer := r.RemoteAddr
+	if at, err := netip.ParseAddrPort(peer); err == nil {
+		peer = at.Addr().String()
+	}
+	if hops > 0 {
+		seen := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if len(seen) < hops {
+			return netip.Addr{}
+		}
+		peer = strings.TrimSpace(seen[len(seen)-hops])
+	}
+	a, err := netip.ParseAddr(peer)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
+
+func randomText(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// recorder notes the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}

@@ -1,0 +1,60 @@
+package handlers
+
+import (
+	"net/http"
+
+	"chartroom/db"
+)
+
+// access says who may use a route. Its zero value is "signed in", so that a route without a word on it is closed.
+type access int
+
+const (
+	signedIn access = iota // any role
+	public                 // everybody; such a route shows no patient and changes nothing but the caller's own session
+)
+
+// roles are those that the database is asked to find.
+func (a access) roles() []string {
+	if a == public {
+		return nil
+	}
+	return db.Roles
+}
+
+type route struct {
+	pattern string
+	access  access
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+// routes is the whole surface of the site.
+func (s *Server) routes() []route {
+	return []route{
+		{pattern: "GET /{$}", access: public, handle: s.home},
+		{pattern: "GET /login", access: public, handle: s.loginForm},
+		{pattern: "POST /login", access: public, handle: s.login},
+		// Signing out works without a form token, and so from a page that is older than the session: refusing it would
+		// keep open what somebody wants to close.
+		{pattern: "POST /logout", access: public, handle: s.logout},
+		{pattern: "GET /session", handle: s.sessionAlive},
+		{pattern: "GET /account", handle: s.account},
+
+		{pattern: "GET /patients", handle: s.patients},
+		{pattern: "POST /patients/search", handle: s.searchPatients},
+		{pattern: "GET /patients/{id}", handle: s.patient},
+
+		{pattern: "GET /healthcheck", access: public, handle: s.healthcheck},
+		{pattern: "GET /livez", access: public, handle: s.livez},
+		{pattern: "POST /csp-report", access: public, handle: s.cspReport},
+		{pattern: "GET /assets/{name...}", access: public, handle: s.asset},
+	}
+}
+
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.pattern, s.serve(rt))
+	}
+	return mux
+}

@@ -1,0 +1,73 @@
+package handlers
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+
+	"chartroom/db"
+)
+
+// listState is what the list shows, as it travels in an address: encrypted, because it holds what was searched for and
+// the names at the page's edges, and authenticated, with the user it was made for inside.
+type listState struct {
+	User   int        `json:"u"`
+	Query  string     `json:"q,omitempty"`
+	Sort   db.Sort    `json:"s"`
+	Desc   bool       `json:"d,omitempty"`
+	Cursor *db.Cursor `json:"c,omitempty"`
+	First  int        `json:"n,omitempty"` // how many rows come before the page
+}
+
+var errSeal = errors.New("the list address is not one of ours")
+
+// sealPad hides how long a search was: lengths are rounded up to a multiple of it.
+const sealPad = 96
+
+// sealer encrypts list states with AES-256-GCM under a random nonce. The first key seals, all of them open.
+type sealer struct{ keys []cipher.AEAD }
+
+func (s *sealer) add(key []byte) error {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return err
+	}
+	s.keys = append(s.keys, aead)
+	return nil
+}
+
+func (s *sealer) seal(l listState) string {
+	plain, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	for len(plain)%sealPad != 0 {
+		plain = append(plain, ' ')
+	}
+	return base64.RawURLEncoding.EncodeToString(s.keys[0].Seal(nil, nil, plain, nil))
+}
+
+func (s *sealer) open(text string) (listState, error) {
+	var l listState
+	box, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return l, errSeal
+	}
+	for _, k := range s.keys {
+		plain, err := k.Open(nil, nil, box, nil)
+		if err != nil {
+			continue
+		}
+		if err := json.Unmarshal(plain, &l); err != nil || l.User == 0 || !l.Sort.Valid() {
+			return listState{}, errSeal
+		}
+		return l, nil
+	}
+	return l, errSeal
+}

@@ -1,0 +1,126 @@
+// Package handlers turns requests into calls of package db and what they answer into views. It holds no SQL and no
+// HTML. The whole surface is the table in routes.go.
+package handlers
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"chartroom/db"
+	"chartroom/views"
+)
+
+// Config is what a server needs; main fills it from the settings.
+type Config struct {
+	DB          *db.DB
+	Assets      fs.FS
+	Log         *slog.Logger
+	SessionKeys []string      // the first signs, all are accepted
+	Lifetime    time.Duration // of a session, whatever happens
+	Secure      bool          // served over HTTPS
+	ProxyHops   int           // proxies in front that append to X-Forwarded-For
+	Clinic      string        // shown name
+	Help        string        // whom to ask; may be empty
+	Zone        *time.Location
+	Locale      string // BCP 47; decides how dates are written and read
+}
+
+// Server is the site. It is an http.Handler.
+type Server struct {
+	Config
+	sessions *scs.SessionManager
+	formKeys [][]byte
+	sealer   sealer
+	assets   assets
+	format   format
+	handler  http.Handler
+	now      func() time.Time
+
+	health    sync.Mutex
+	healthy   bool
+	healthyAt time.Time
+	reports   limiter
+}
+
+// New wires the site.
+func New(c Config) (*Server, error) {
+	files, err := loadAssets(c.Assets)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
+		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}}
+	s.sessions.Cookie.Name = cookieName(c.Secure)
+	s.sessions.Cookie.Secure = c.Secure
+	s.sessions.Cookie.Persist = false // gone when the browser closes (SP 800-63B-4, 5.1)
+	for _, k := range c.SessionKeys {
+		s.formKeys = append(s.formKeys, db.DeriveKey(k, "form token"))
+		if err := s.sealer.add(db.DeriveKey(k, "list state")); err != nil {
+			return nil, err
+		}
+	}
+	s.handler = s.middleware(s.mux())
+	return s, nil
+}
+
+// cookieName: a browser takes a __Host- cookie only over HTTPS, for the whole host and from no other (RFC 6265bis).
+func cookieName(secure bool) string {
+	if secure {
+		return "__Host-chartroom"
+	}
+	return "chartroom"
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// formToken binds a form to the session that it was made for (SP 800-63B-4, 5.1). It is derived, so that it needs no
+// place to be stored in.
+func formToken(key []byte, sessionToken string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(sessionToken))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (s *Server) formTokenFits(got, sessionToken string) bool {
+	for _, k := range s.formKeys {
+		if hmac.Equal([]byte(got), []byte(formToken(k, sessionToken))) {
+			return true
+		}
+	}
+	return false
+}
+
+// page fills what every page shows around its content.
+func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
+	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths}
+	if who != nil {
+		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role],
+			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token)}
+	}
+	return p
+}
+
+var roleNames = map[string]string{db.RoleViewer: "Viewer", db.RoleClinician: "Clinician", db.RoleAdmin: "Administrator"}
+
+// durable outlives the browser's request: a session that is being begun or ended must not be left half-way because
+// somebody closed the tab.
+func durable(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

@@ -1,0 +1,980 @@
+// Command chartroom is a clinic's front door to its patient list: sign in, find the patient, open their page, sign out.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+	_ "time/tzdata" // an image without a zone database must still know the clinic's
+
+	"github.com/alecthomas/kong"
+	"github.com/schollz/progressbar/v3"
+	_ "golang.org/x/crypto/x509roots/fallback" // nor need it have certificate authorities
+	"golang.org/x/term"
+
+	"chartroom/db"
+	"chartroom/db/localpg"
+	"chartroom/db/sample"
+	"chartroom/handlers"
+)
+
+// version is set by the linker for a release; see Taskfile.yml.
+var version = "dev"
+
+// The exit codes that scripts rely on.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errUsage marks what the caller can mend by calling differently.
+type errUsage struct{ error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// commands is the command line. The settings are flags of every command, each with its environment variable.
+type commands struct {
+	rawSettings
+
+	Serve   serveCmd `cmd:"" default:"1" help:"Migrate the database, then serve. This is also what no command means."`
+	Demo    demoCmd  `cmd:"" help:"Try everything on this machine: a private PostgreSQL, sample patients, a user of each role."`
+	Migrate struct {
+		Up     migrateUpCmd     `cmd:"" default:"1" help:"Bring the schema up to this program."`
+		Down   migrateDownCmd   `cmd:"" help:"Take the newest migrations back. The users table stays."`
+		Status migrateStatusCmd `cmd:"" help:"Say where the schema stands."`
+	} `cmd:"" help:"Run the embedded migrations by hand; serve does it by itself."`
+	User struct {
+		Create       userCreateCmd      `cmd:"" help:"Add a user. The first one of an empty table is an administrator."`
+		List         userListCmd        `cmd:"" help:"List all users."`
+		Disable      userDisableCmd     `cmd:"" help:"Shut an account and end its sessions at once."`
+		Enable       userEnableCmd      `cmd:"" help:"Open an account again."`
+		SetPassword  userSetPasswordCmd `cmd:"" help:"Give a user a new password and end their sessions."`
+		HashPassword hashPasswordCmd    `cmd:"" help:"Read a password from standard input and print its hash, for a direct SQL INSERT."`
+	} `cmd:"" help:"Manage users."`
+	Import      importCmd      `cmd:"" help:"Import FHIR R4 Patients: NDJSON, one resource, or a Bundle; .gz and .zst too."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
+	Version     versionCmd     `cmd:"" help:"Say which program this is."`
+}
+
+// app is what every command works with.
+type app struct {
+	ctx            context.Context
+	settings       settings
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	log            *slog.Logger
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var cmd commands
+	exited := -1
+	parser, err := kong.New(&cmd, kong.Name("chartroom"), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
+		kong.Description("A clinic's front door to its patient list."), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		panic(err) // a mistake in the struct above
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help was asked for
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "chartroom: %v; `chartroom --help` shows what there is\n", err)
+		return exitUsage
+	}
+	a := &app{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	var problems []string
+	a.settings, problems = readSettings(cmd.rawSettings)
+	if needs, ok := parsed.Selected().Target.Addr().Interface().(interface{ needs(*settings) []string }); ok {
+		problems = append(problems, needs.needs(&a.settings)...)
+	}
+	if len(problems) > 0 {
+		for _, p := range problems {
+			fmt.Fprintln(stderr, "chartroom: "+p)
+		}
+		return exitUsage
+	}
+	a.log = a.settings.logger(stderr)
+	for _, w := range a.settings.warnings {
+		a.log.Warn(w)
+	}
+	if err := parsed.Run(a); err != nil {
+		fmt.Fprintln(stderr, "chartroom: "+err.Error())
+		if errors.As(err, &errUsage{}) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return 0
+}
+
+// rawSettings are the settings as text, so that everything that is wrong with them can be told at once.
+type rawSettings struct {
+	Environment         string `group:"Settings" env:"ENVIRONMENT" placeholder:"NAME" help:"development, test or production."`
+	DatabaseURL         string `name:"database-url" group:"Settings" env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL address; without it the PG* variables serve."`
+	DatabaseCACert      string `name:"database-ca-cert" group:"Settings" env:"DATABASE_CA_CERT" placeholder:"PEM" help:"Certificate authority of the database; turns on verify-full."`
+	DatabaseMigrateURL  string `name:"database-migrate-url" group:"Settings" env:"DATABASE_MIGRATE_URL" placeholder:"URL" help:"Direct address for migrations, when the other is a pooler."`
+	SessionSecretKey    string `group:"Settings" env:"SESSION_SECRET_KEY" placeholder:"KEY" help:"At least 32 characters; a comma-separated list rotates. Better given in the environment."`
+	SessionSecure       string `group:"Settings" env:"SESSION_SECURE" placeholder:"BOOL" help:"true when served over HTTPS."`
+	SessionIdleTimeout  string `group:"Settings" env:"SESSION_IDLE_TIMEOUT" placeholder:"DURATION" help:"Signed out after this long without an action (15m)."`
+	SessionLifetime     string `group:"Settings" env:"SESSION_LIFETIME" placeholder:"DURATION" help:"Signed out after this long in any case (12h)."`
+	SessionAuthEnabled  string `group:"Settings" env:"SESSION_AUTH_ENABLED" placeholder:"BOOL" help:"Sign-in is on; this version cannot switch it off."`
+	ClinicName          string `group:"Settings" env:"CLINIC_NAME" placeholder:"TEXT" help:"Shown name (Chartroom)."`
+	ClinicTimezone      string `group:"Settings" env:"CLINIC_TIMEZONE" placeholder:"ZONE" help:"IANA time zone (UTC)."`
+	ClinicLocale        string `group:"Settings" env:"CLINIC_LOCALE" placeholder:"TAG" help:"How dates are written and read; en-US is month first (en)."`
+	ClinicHelp          string `group:"Settings" env:"CLINIC_HELP" placeholder:"TEXT" help:"Whom to ask for help, shown on every page."`
+	Port                string `name:"listen-port" group:"Settings" env:"PORT" placeholder:"PORT" help:"Where to listen (8080)."`
+	ListenAddr          string `group:"Settings" env:"LISTEN_ADDR" placeholder:"ADDR" help:"Where to listen; wins over the port."`
+	TrustedProxyHops    string `group:"Settings" env:"TRUSTED_PROXY_HOPS" placeholder:"N" help:"Proxies in front that append to X-Forwarded-For (0)."`
+	ChartroomDataDir    string `name:"data-dir" group:"Settings" env:"CHARTROOM_DATA_DIR" placeholder:"DIR" help:"Where demo keeps its database."`
+	ChartroomPostgres   string `name:"postgres-bin" group:"Settings" env:"CHARTROOM_POSTGRES_BIN" placeholder:"DIR" help:"Where PostgreSQL's programs are."`
+	LogLevel            string `group:"Settings" env:"LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
+	LogFormat           string `group:"Settings" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json (text; in production json)."`
+	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
+	AuditKey            string `hidden:"" env:"AUDIT_KEY"`
+	AuditLog            string `hidden:"" env:"AUDIT_LOG"`
+	AuditRetention      string `hidden:"" env:"AUDIT_RETENTION"`
+	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
+	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
+}
+
+type settings struct {
+	environment, databaseURL, databaseCA, migrateURL string
+	sessionKeys                                      []string
+	secure                                           bool
+	idle, lifetime                                   time.Duration
+	clinic, locale, help                             string
+	zone                                             *time.Location
+	listen                                           string
+	hops                                             int
+	dataDir, postgresBin                             string
+	logLevel                                         slog.Level
+	logFormat                                        string
+	warnings                                         []string
+}
+
+func (s settings) production() bool { return s.environment == "production" }
+
+// readSettings checks everything and returns all that is wrong, each a sentence that names its setting.
+func readSettings(raw rawSettings) (settings, []string) {
+	var problems []string
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	oneOf := func(name, value, preset string, allowed ...string) string {
+		if value == "" {
+			return preset
+		}
+		if !slices.Contains(allowed, value) {
+			bad("%s must be one of %s", name, strings.Join(allowed, ", "))
+		}
+		return value
+	}
+	duration := func(name, value string, preset, least, most time.Duration) time.Duration {
+		if value == "" {
+			return preset
+		}
+		d, err := time.ParseDuration(value)
+		if err != nil || d < least || d > most {
+			bad("%s must be a time between %s and %s, such as %s", name, least, most, preset)
+		}
+		return d
+	}
+	s := settings{
+		environment: oneOf("ENVIRONMENT", raw.Environment, "development", "development", "test", "production"),
+		databaseURL: raw.DatabaseURL, databaseCA: raw.DatabaseCACert, migrateURL: orElse(raw.DatabaseMigrateURL, raw.DatabaseURL),
+		secure:   oneOf("SESSION_SECURE", strings.ToLower(raw.SessionSecure), "false", "true", "false") == "true",
+		idle:     duration("SESSION_IDLE_TIMEOUT", raw.SessionIdleTimeout, 15*time.Minute, time.Second, 24*time.Hour),
+		lifetime: duration("SESSION_LIFETIME", raw.SessionLifetime, 12*time.Hour, time.Second, 24*time.Hour),
+		clinic:   orElse(raw.ClinicName, "Chartroom"), locale: orElse(raw.ClinicLocale, "en"), help: raw.ClinicHelp,
+		dataDir: raw.ChartroomDataDir, postgresBin: raw.ChartroomPostgres,
+	}
+	if oneOf("SESSION_AUTH_ENABLED", strings.ToLower(raw.SessionAuthEnabled), "true", "true", "false") == "false" {
+		bad("SESSION_AUTH_ENABLED=false is not offered by this version: sign-in cannot be switched off")
+	}
+	var err error
+	if s.zone, err = time.LoadLocation(orElse(raw.ClinicTimezone, "UTC")); err != nil || raw.ClinicTimezone == "Local" {
+		bad("CLINIC_TIMEZONE must be an IANA time zone, such as America/New_York")
+	}
+	if s.hops, err = strconv.Atoi(orElse(raw.TrustedProxyHops, "0")); err != nil || s.hops < 0 || s.hops > 10 {
+		bad("TRUSTED_PROXY_HOPS must be a number from 0 to 10 (2 on Aptible)")
+	}
+	if port, err := strconv.ParseUint(orElse(raw.Port, "8080"), 10, 16); err != nil || port == 0 {
+		bad("PORT must be a number from 1 to 65535")
+	}
+	s.listen = orElse(raw.ListenAddr, ":"+orElse(raw.Port, "8080"))
+	if _, _, err := net.SplitHostPort(s.listen); err != nil {
+		bad("LISTEN_ADDR must be an address with a port, such as 127.0.0.1:8080 or :8080")
+	}
+	if err := s.logLevel.UnmarshalText([]byte(orElse(raw.LogLevel, "info"))); err != nil {
+		bad("LOG_LEVEL must be one of debug, info, warn, error")
+	}
+	preset := "text"
+	if s.production() {
+		preset = "json"
+	}
+	s.logFormat = oneOf("LOG_FORMAT", raw.LogFormat, preset, "text", "json")
+	s.sessionKeys = readKeys(&s, raw.SessionSecretKey, bad)
+	if s.production() {
+		if !s.secure {
+			bad("SESSION_SECURE must be true in production: serve over HTTPS")
+		}
+		for _, a := range []struct{ name, url string }{{"DATABASE_URL", s.databaseURL}, {"DATABASE_MIGRATE_URL", raw.DatabaseMigrateURL}} {
+			if why := db.CheckTransport(a.url, s.databaseCA); why != "" && (a.url != "" || a.name == "DATABASE_URL") {
+				bad("%s %s", a.name, why)
+			}
+		}
+	}
+	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_KEY": raw.AuditKey, "AUDIT_LOG": raw.AuditLog, "AUDIT_RETENTION": raw.AuditRetention} {
+		if value != "" {
+			s.warnings = append(s.warnings, name+" is set, but this version does nothing with it yet")
+		}
+	}
+	return s, problems
+}
+
+func readKeys(s *settings, text string, bad func(string, ...any)) []string {
+	if text == "" {
+		if s.production() {
+			bad("SESSION_SECRET_KEY is required in production: `openssl rand -hex 32` makes one")
+			return nil
+		}
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // never fails (crypto/rand)
+		return []string{hex.EncodeToString(key)}
+	}
+	keys := strings.Split(text, ",")
+	for i, k := range keys {
+		keys[i] = strings.TrimSpace(k)
+		switch {
+		case len(keys[i]) < 32:
+			bad("SESSION_SECRET_KEY must have at least 32 characters: `openssl rand -hex 32` makes one")
+		case s.production() && guessable(keys[i]):
+			bad("SESSION_SECRET_KEY looks like a placeholder or is too regular: `openssl rand -hex 32` makes a good one")
+		}
+	}
+	return keys
+}
+
+// guessable finds keys that were copied from a guide or typed by hand. It is a net against accidents, no proof.
+func guessable(key string) bool {
+	lower := strings.ToLower(key)
+	for _, word := range []string{"secret", "change", "your-", "your_", "example", "placeholder", "password", "replace", "insert",
+		"generate", "random", "session", "chartroom", "minimum", "production", "12345678", "abcdefgh", "qwerty", "deadbeef"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	counts, bits := map[byte]float64{}, 0.0
+	for _, c := range []byte(key) {
+		counts[c]++
+	}
+	for _, n := range counts {
+		bits -= n * math.Log2(n/float64(len(key)))
+	}
+	return bits < 96 // 32 random hexadecimal digits have about 118 by this measure
+}
+
+func orElse(s, preset string) string {
+	if s == "" {
+		return preset
+	}
+	return s
+}
+
+func (s settings) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: s.logLevel}
+	if s.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// needsDatabase is embedded by commands that work on a database.
+type needsDatabase struct{}
+
+func (needsDatabase) needs(s *settings) []string {
+	if s.databaseURL == "" && os.Getenv("PGHOST") == "" && os.Getenv("PGDATABASE") == "" && os.Getenv("PGSERVICE") == "" {
+		return []string{"there is no database to work on: set DATABASE_URL, or try everything out with `chartroom demo`"}
+	}
+	return nil
+}
+
+// openDB connects; with sessions only for commands that serve.
+func (a *app) openDB() (*db.DB, error) {
+	return db.Open(a.ctx, db.Config{URL: a.settings.databaseURL, CACert: a.settings.databaseCA,
+		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion()}, a.log)
+}
+
+func (a *app) migrator() db.Migrator {
+	return db.Migrator{URL: a.settings.migrateURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
+}
+
+// actor is who types a command, for the audit.
+func actor() string {
+	if u, err := user.Current(); err == nil {
+		return "command line: " + u.Username
+	}
+	return "command line"
+}
+
+type serveCmd struct{ needsDatabase }
+
+func (serveCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := a.migrator().Up(a.ctx); err != nil {
+		return err
+	}
+	if has, err := d.HasAdmin(a.ctx); err != nil {
+		return err
+	} else if !has {
+		a.log.Warn("there is no administrator yet: run `chartroom user create --username NAME --role admin`, with the same DATABASE_URL")
+	}
+	listener, err := net.Listen("tcp", a.settings.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.settings.listen, err)
+	}
+	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.environment)
+	return a.serve(d, listener)
+}
+
+// serve answers requests until ctx ends, then lets those under way finish, for at most 8 s: platforms kill after 10.
+func (a *app) serve(d *db.DB, listener net.Listener) error {
+	s := a.settings
+	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.sessionKeys, Lifetime: s.lifetime,
+		Secure: s.secure, ProxyHops: s.hops, Clinic: s.clinic, Help: s.help, Zone: s.zone, Locale: s.locale})
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: site, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
+	go housekeep(ctx, d, a.log)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	a.log.Info("stopping")
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
+	defer cancel()
+	if err := server.Shutdown(bye); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, time.Minute)
+		if err := d.Housekeep(bounded); err != nil && ctx.Err() == nil {
+			log.Warn("housekeeping failed, it will be tried again", "error", err)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Minute):
+		}
+	}
+}
+
+type migrateUpCmd struct{ needsDatabase }
+
+func (c migrateUpCmd) Run(a *app) error {
+	if err := a.migrator().Up(a.ctx); err != nil {
+		return err
+	}
+	return migrateStatusCmd{}.Run(a)
+}
+
+type migrateDownCmd struct {
+	needsDatabase
+	N           int  `arg:"" help:"How many migrations to take back."`
+	YesLoseData bool `help:"Really do it: what these migrations made is lost, with all that is in it."`
+}
+
+func (c migrateDownCmd) Run(a *app) error {
+	if c.N < 1 {
+		return errUsage{errors.New("the number of migrations to take back must be 1 or more")}
+	}
+	if !c.YesLoseData {
+		return errUsage{fmt.Errorf("taking back %d migrations loses the tables they made (patients, sessions, audit), not users; add --yes-lose-data to do it", c.N)}
+	}
+	if err := a.migrator().Down(a.ctx, c.N); err != nil {
+		return err
+	}
+	return migrateStatusCmd{}.Run(a)
+}
+
+type migrateStatusCmd struct{ needsDatabase }
+
+func (migrateStatusCmd) Run(a *app) error {
+	st, err := a.migrator().Status(a.ctx)
+	if err != nil {
+		return err
+	}
+	note := "up to date"
+	switch {
+	case st.Dirty:
+		note = "a migration was interrupted; `chartroom migrate` repairs it"
+	case st.Version < st.Newest:
+		note = "`chartroom migrate` brings it up"
+	case st.Version > st.Newest:
+		note = "newer than this program, which works on it"
+	}
+	fmt.Fprintf(a.stdout, "schema version %d of %d: %s\n", max(st.Version, 0), st.Newest, note)
+	return nil
+}
+
+// passwordFlags are the ways to give a password.
+type passwordFlags struct {
+	Password      string `xor:"password" help:"The password. It shows in the list of processes; better use one of the next."`
+	PasswordStdin bool   `xor:"password" help:"Read the password from standard input."`
+	Generate      bool   `xor:"password" help:"Make up a password and print it."`
+}
+
+func (p passwordFlags) read(a *app) (string, error) {
+	switch {
+	case p.Password != "":
+		return p.Password, nil
+	case p.PasswordStdin:
+		return readSecret(a.stdin)
+	case p.Generate:
+		b := make([]byte, 12)
+		_, _ = rand.Read(b) // never fails (crypto/rand)
+		password := pronounceable(b)
+		fmt.Fprintln(a.stdout, "password: "+password)
+		return password, nil
+	}
+	tty, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(tty.Fd())) {
+		return "", errUsage{errors.New("no password: use --password-stdin or --generate, or run this on a terminal")}
+	}
+	var typed [2]string
+	for i, prompt := range []string{"Password: ", "Again: "} {
+		fmt.Fprint(a.stderr, prompt)
+		b, err := term.ReadPassword(int(tty.Fd()))
+		fmt.Fprintln(a.stderr)
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		typed[i] = string(b)
+	}
+	if typed[0] != typed[1] {
+		return "", errors.New("the two passwords are not the same, nothing was changed")
+	}
+	return typed[0], nil
+}
+
+// readSecret takes all of standard input but one line ending.
+func readSecret(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	s := strings.TrimSuffix(string(b), "\n")
+	return strings.TrimSuffix(s, "\r"), nil
+}
+
+// pronounceable writes random bytes as syllables, 6 bits each (the two top bits of a byte are not used): 12 bytes give
+// 72 bits in words that can be read to somebody.
+func pronounceable(b []byte) string {
+	const consonants, vowels = "bdfghjklmnprstvz", "aeio"
+	var out strings.Builder
+	for i, c := range b {
+		if i > 0 && i%3 == 0 {
+			out.WriteByte('-')
+		}
+		out.WriteByte(consonants[c>>2&15])
+		out.WriteByte(vowels[c&3])
+	}
+	return out.String()
+}
+
+type userCreateCmd struct {
+	needsDatabase
+	Username string `required:"" help:"User name; it is matched exactly."`
+	Email    string `help:"E-mail address."`
+	Role     string `help:"viewer, clinician or admin." enum:",viewer,clinician,admin" default:""`
+	passwordFlags
+}
+
+func (c userCreateCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := a.migrator().Up(a.ctx); err != nil {
+		return err
+	}
+	password, err := c.read(a)
+	if err != nil {
+		return err
+	}
+	u, err := d.CreateUser(a.ctx, actor(), db.NewUser{Username: c.Username, Email: c.Email, Role: c.Role, Password: password})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "created %s (%s)\n", u.Username, u.Role)
+	return nil
+}
+
+type userListCmd struct {
+	needsDatabase
+	JSON bool `help:"As JSON."`
+}
+
+func (c userListCmd) Run(a *app) error {
+	return a.withUsers(func(d *db.DB) error {
+		users, err := d.ListUsers(a.ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(a.stdout).Encode(users)
+		}
+		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "USERNAME\tROLE\tSTATE\tE-MAIL")
+		for _, u := range users {
+			state, email := "active", ""
+			if !u.Active {
+				state = "disabled"
+			}
+			if u.Email != nil {
+				email = *u.Email
+			}
+			fmt.Fprintf(table, "%q\t%s\t%s\t%s\n", u.Username, u.Role, state, email)
+		}
+		return table.Flush()
+	})
+}
+
+func (a *app) withUsers(f func(*db.DB) error) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return f(d)
+}
+
+type userArg struct {
+	needsDatabase
+	Username string `arg:"" help:"User name."`
+}
+
+type userDisableCmd struct{ userArg }
+
+func (c userDisableCmd) Run(a *app) error {
+	return a.change(c.Username, "disabled", (*db.DB).DisableUser)
+}
+
+type userEnableCmd struct{ userArg }
+
+func (c userEnableCmd) Run(a *app) error {
+	return a.change(c.Username, "enabled", (*db.DB).EnableUser)
+}
+
+func (a *app) change(username, done string, f func(*db.DB, context.Context, string, string) error) error {
+	return a.withUsers(func(d *db.DB) error {
+		if err := f(d, a.ctx, actor(), username); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "%s %s\n", done, username)
+		return nil
+	})
+}
+
+type userSetPasswordCmd struct {
+	userArg
+	passwordFlags
+}
+
+func (c userSetPasswordCmd) Run(a *app) error {
+	return a.withUsers(func(d *db.DB) error {
+		password, err := c.read(a)
+		if err != nil {
+			return err
+		}
+		if err := d.SetPassword(a.ctx, actor(), c.Username, password); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "set the password of %s and ended their sessions\n", c.Username)
+		return nil
+	})
+}
+
+type hashPasswordCmd struct{}
+
+func (hashPasswordCmd) Run(a *app) error {
+	password, err := readSecret(a.stdin)
+	if err != nil {
+		return err
+	}
+	hash, err := db.HashPassword(password)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout, hash)
+	return nil
+}
+
+type importCmd struct {
+	needsDatabase
+	Files []string `arg:"" name:"file" help:"Files to import; - is standard input."`
+}
+
+func (c importCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := a.migrator().Up(a.ctx); err != nil {
+		return err
+	}
+	return a.importFiles(d, c.Files)
+}
+
+// importFiles imports one file after the other. One that cannot be read does not keep the others out.
+func (a *app) importFiles(d *db.DB, files []string) error {
+	var total db.ImportReport
+	var failed error
+	for _, name := range files {
+		report, err := a.importFile(d, name)
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
+		}
+		fmt.Fprintf(a.stdout, "%s: %s\n", name, counts(report))
+		total.Rejected += report.Rejected
+		if a.ctx.Err() != nil {
+			break
+		}
+	}
+	if failed == nil && total.Rejected > 0 {
+		failed = fmt.Errorf("%d rejected, everything else is in; mend those and import the file again", total.Rejected)
+	}
+	return failed
+}
+
+func counts(r db.ImportReport) string {
+	return fmt.Sprintf("%d created, %d updated, %d unchanged, %d rejected, %d of other types left out",
+		r.Created, r.Updated, r.Unchanged, r.Rejected, r.Other)
+}
+
+func (a *app) importFile(d *db.DB, name string) (db.ImportReport, error) {
+	in, size := a.stdin, int64(-1)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return db.ImportReport{}, err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		in = f
+	}
+	o := db.ImportOptions{Actor: actor(), Rejected: func(where, reason string) {
+		fmt.Fprintf(a.stderr, "%s, %s: rejected: %s\n", name, where, reason)
+	}}
+	if tty, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
+		bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(tty), progressbar.OptionSetDescription(filepath.Base(name)),
+			progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
+		defer bar.Finish()
+		in = io.TeeReader(in, bar)
+	} else {
+		last := time.Now()
+		o.Progress = func(r db.ImportReport) {
+			if time.Since(last) > 10*time.Second {
+				last = time.Now()
+				fmt.Fprintf(a.stderr, "%s: %d patients so far\n", name, r.Patients())
+			}
+		}
+	}
+	return d.ImportPatients(a.ctx, in, o)
+}
+
+type demoCmd struct {
+	Patients int      `default:"250" help:"How many sample patients to make up, when there are none yet."`
+	Port     int      `default:"0" help:"Port on this machine; without it 8080, or another when that is taken."`
+	Fresh    bool     `help:"Start over: throw the demo's data away."`
+	Files    []string `arg:"" optional:"" name:"file" help:"FHIR files to load instead of made-up patients."`
+}
+
+func (demoCmd) needs(s *settings) []string {
+	if s.production() {
+		return []string{"demo is for trying Chartroom out, not for ENVIRONMENT=production: use `chartroom serve`"}
+	}
+	return nil
+}
+
+// demoDir is the same for every start, so that data stay; root's lies outside its home, which PostgreSQL's account
+// cannot enter.
+func demoDir(configured string) (string, error) {
+	if configured != "" {
+		return filepath.Abs(configured)
+	}
+	if os.Getuid() == 0 {
+		return "/var/tmp/chartroom-demo", nil
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" && runtime.GOOS != "darwin" {
+		return filepath.Join(dir, "chartroom"), nil
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		dir, err := os.UserConfigDir()
+		return filepath.Join(dir, "Chartroom"), err
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local", "share", "chartroom"), err
+}
+
+func (c demoCmd) Run(a *app) error {
+	dir, err := demoDir(a.settings.dataDir)
+	if err != nil {
+		return err
+	}
+	server, err := localpg.Start(a.ctx, localpg.Options{Dir: filepath.Join(dir, "postgres"), Durable: true, BinDir: a.settings.postgresBin})
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	if err := db.EnsureDatabase(a.ctx, server.URL("postgres"), "chartroom", c.Fresh); err != nil {
+		return err
+	}
+	secret, err := demoSecret(filepath.Join(dir, "secret"))
+	if err != nil {
+		return err
+	}
+	a.settings.databaseURL = server.URL("chartroom")
+	a.settings.migrateURL, a.settings.databaseCA = a.settings.databaseURL, ""
+	a.settings.sessionKeys = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := a.migrator().Up(a.ctx); err != nil {
+		return err
+	}
+	signIns, err := a.demoUsers(d, secret)
+	if err != nil {
+		return err
+	}
+	if err := c.load(a, d); err != nil {
+		return err
+	}
+	listener, err := c.listen()
+	if err != nil {
+		return err
+	}
+	count, err := d.CountPatients(a.ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "\nChartroom is ready with %d patients:\n\n    http://localhost:%d/\n\n%s\nData: %s (stays; --fresh starts over). Ctrl-C ends it.\n\n",
+		count, listener.Addr().(*net.TCPAddr).Port, signIns, dir)
+	ctx, stop := context.WithCancel(a.ctx)
+	defer stop()
+	gone := false
+	go func() {
+		select {
+		case <-server.Done():
+			gone = true
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	b := *a
+	b.ctx = ctx
+	if err := b.serve(d, listener); err != nil {
+		return err
+	}
+	if gone {
+		return fmt.Errorf("the demo's PostgreSQL ended: %s tells why", filepath.Join(dir, "postgres", "postgres.log"))
+	}
+	return nil
+}
+
+// demoSecret is made once and kept readable by this account alone; passwords and session key follow from it.
+func demoSecret(path string) (string, error) {
+	if b, err := os.ReadFile(path); err == nil && len(bytes.TrimSpace(b)) >= 32 {
+		return string(bytes.TrimSpace(b)), nil
+	}
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	secret := hex.EncodeToString(b)
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the demo's secret: %w", err)
+	}
+	return secret, nil
+}
+
+// demoUsers makes a user of each role, once, and returns the table of sign-ins.
+func (a *app) demoUsers(d *db.DB, secret string) (string, error) {
+	users, err := d.ListUsers(a.ctx)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
+	for _, u := range []struct{ name, role string }{{"alex.admin", db.RoleAdmin}, {"casey.clinician", db.RoleClinician}, {"vic.viewer", db.RoleViewer}} {
+		password := pronounceable(db.DeriveKey(secret, "demo password of "+u.name)[:12])
+		if !slices.ContainsFunc(users, func(have db.User) bool { return have.Username == u.name }) {
+			if _, err := d.CreateUser(a.ctx, "demo", db.NewUser{Username: u.name, Role: u.role, Password: password}); err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintf(table, "    %s\t%s\t(%s)\n", u.name, password, u.role)
+	}
+	if err := table.Flush(); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+func (c demoCmd) load(a *app, d *db.DB) error {
+	if len(c.Files) > 0 {
+		return a.importFiles(d, c.Files)
+	}
+	have, err := d.CountPatients(a.ctx)
+	if err != nil || have > 0 {
+		return err
+	}
+	r, w := io.Pipe()
+	go func() {
+		out := bufio.NewWriterSize(w, 64<<10)
+		for p := range sample.Patients(1, c.Patients) {
+			out.Write(p)
+			if err := out.WriteByte('\n'); err != nil {
+				return // the reader has left and says why
+			}
+		}
+		w.CloseWithError(out.Flush())
+	}()
+	defer r.Close()
+	_, err = d.ImportPatients(a.ctx, r, db.ImportOptions{Actor: "demo"})
+	return err
+}
+
+// listen is on this machine only: the demo's data may be made up, its sign-ins stand on the screen.
+func (c demoCmd) listen() (net.Listener, error) {
+	if c.Port != 0 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.Port))
+		if err != nil {
+			return nil, fmt.Errorf("port %d cannot be used, choose another with --port: %w", c.Port, err)
+		}
+		return l, nil
+	}
+	if l, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil {
+		return l, nil
+	}
+	return net.Listen("tcp", "127.0.0.1:0")
+}
+
+type healthcheckCmd struct{}
+
+func (healthcheckCmd) Run(a *app) error {
+	host, port, err := net.SplitHostPort(a.settings.listen)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthcheck", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("the server does not answer: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server answers %s: its log says why", answer.Status)
+	}
+	fmt.Fprintln(a.stdout, "healthy")
+	return nil
+}
+
+type versionCmd struct {
+	JSON bool `help:"As JSON."`
+}
+
+func (c versionCmd) Run(a *app) error {
+	newest, err := a.migrator().Newest()
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Version string `json:"version"`
+		Commit  string `json:"commit"`
+		Go      string `json:"go"`
+		Schema  int    `json:"schema"`
+	}{programVersion(), commit(), runtime.Version(), newest}
+	if c.JSON {
+		return json.NewEncoder(a.stdout).Encode(v)
+	}
+	fmt.Fprintf(a.stdout, "chartroom %s, commit %s, %s, schema %d\n", v.Version, orElse(v.Commit, "unknown"), v.Go, v.Schema)
+	return nil
+}
+
+func programVersion() string {
+	if version == "dev" {
+		if c := commit(); len(c) >= 12 {
+			return "dev-" + c[:12]
+		}
+	}
+	return version
+}
+
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}

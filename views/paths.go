@@ -1,0 +1,44 @@
+// Package views turns formatted values into HTML. It knows no database and no request: what a page shows is handed to
+// it, so that nothing that was not meant for a page can reach one.
+package views
+
+import "net/url"
+
+// Addresses, each built in one place, for components and redirects alike. None takes a value that a person typed.
+
+// HomePath leads to the list, or to sign-in.
+const HomePath = "/"
+
+// LoginPath leads to sign-in and from there to next, a path within the site; "" is the list.
+func LoginPath(next string) string {
+	if next == "" {
+		return "/login"
+	}
+	return "/login?" + url.Values{"next": {next}}.Encode()
+}
+
+// LogoutPath ends the session, by POST.
+const LogoutPath = "/logout"
+
+// PatientsPath is the list in the state that a sealed parameter holds; "" is the list as it opens.
+func PatientsPath(list string) string {
+	if list == "" {
+		return "/patients"
+	}
+	return "/patients?" + url.Values{"list": {list}}.Encode()
+}
+
+// SearchPath takes a search, by POST.
+const SearchPath = "/patients/search"
+
+// PatientPath is one patient's page.
+func PatientPath(id string) string { return "/patients/" + url.PathEscape(id) }
+
+// AccountPath is the signed-in user's own page.
+const AccountPath = "/account"
+
+// SessionPath answers whether the session lives, without keeping it alive.
+const SessionPath = "/session"
+
+// CSPReportPath takes browsers' reports.
+const CSPReportPath = "/csp-report"
