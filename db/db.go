@@ -165,7 +165,8 @@ func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		if err == nil {
 			return nil
 		}
-		if !Unavailable(err) {
+		// Neither a password nor a database gets right by waiting (invalid_authorization, invalid_catalog_name).
+		if code := refused(err); !Unavailable(err) || strings.HasPrefix(code, "28") || strings.HasPrefix(code, "3D") {
 			return fmt.Errorf("connect to the database: %w", hideAddress(err))
 		}
 		if n == 0 {
@@ -188,13 +189,15 @@ func Unavailable(err error) bool {
 	switch {
 	case err == nil:
 		return false
+	case errors.As(err, &connect):
+		return true
 	case errors.As(err, &answer):
 		switch answer.Code {
 		case "57P01", "57P02", "57P03", "57014", "55P03", "25006":
 			return true
 		}
 		return strings.HasPrefix(answer.Code, "08") || strings.HasPrefix(answer.Code, "53")
-	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
 		return true
 	}
 	return pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")

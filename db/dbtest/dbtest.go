@@ -130,6 +130,9 @@ func Conn(t testing.TB, url string) *pgx.Conn {
 	return c
 }
 
+// Admin is a connection beside all tests' databases, for what cannot be done from within one.
+func Admin(t testing.TB) *pgx.Conn { return Conn(t, server.pg.URL("postgres")) }
+
 func exec(t testing.TB, url, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

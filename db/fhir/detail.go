@@ -146,11 +146,11 @@ func (o object) identifierShown() Labelled {
 	for _, display := range id.displays {
 		label = cmp.Or(label, display)
 	}
-	for _, code := range id.codes {
-		label = cmp.Or(label, identifierLabels[code])
-	}
 	if id.isSSN() {
 		return Labelled{Label: cmp.Or(label, identifierLabels["SS"]), Lines: []string{maskSSN(id.value)}}
+	}
+	for _, code := range id.codes {
+		label = cmp.Or(label, identifierLabels[code])
 	}
 	return Labelled{Label: cmp.Or(label, systemLabel(id.system), "Identifier"), Lines: []string{id.value}}
 }

@@ -87,6 +87,7 @@ type Reader struct {
 	stop   func()
 	unpack func() // releases the decompressor
 	yield  func(Entry, error) bool
+	limit  int  // bytes of a resource, and of what is held of a line
 	single bool // the input is one line
 	done   error
 }
@@ -99,7 +100,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	out := &Reader{unpack: func() {}}
+	out := &Reader{unpack: func() {}, limit: maxResource}
 	var plain io.Reader = packed
 	switch {
 	case isGzip(magic):
@@ -198,7 +199,7 @@ func (r *Reader) read() error {
 	if !r.in.blank() {
 		return r.in.failure()
 	}
-	line, whole := r.in.peekLine(maxResource)
+	line, whole := r.in.peekLine(r.limit)
 	next := byte(' ')
 	if whole {
 		next = r.in.peekAfter(len(line))
@@ -308,7 +309,7 @@ func resembles(line []byte) string {
 // lines reads NDJSON: each line on its own, so that a bad one harms no other.
 func (r *Reader) lines() error {
 	for r.in.blank() {
-		line, whole := r.in.peekLine(maxResource)
+		line, whole := r.in.peekLine(r.limit)
 		number := r.in.lineNumber()
 		switch {
 		case !whole:
@@ -394,9 +395,7 @@ func (r *Reader) value(in *input, at *spot) error {
 	case c == '[':
 		return in.elements(func() error {
 			at.step()
-			in.begin(maxResource)
-			err := in.skip(1)
-			raw, fits := in.take()
+			raw, fits, err := in.held(r.limit, 1)
 			if err != nil {
 				return err
 			}
@@ -428,8 +427,9 @@ func (r *Reader) held(raw []byte, fits bool, at *spot, url string) error {
 func (r *Reader) resource(in *input, at *spot, url string) error {
 	var kind string
 	var listed, odd bool
+	own := *at
 	kinds, found := 0, 0 // how often resourceType is there; entries that held a resource
-	in.begin(maxResource)
+	in.begin(r.limit)
 	err := in.members(func(name []byte) error {
 		switch string(name) {
 		case "resourceType":
@@ -456,6 +456,7 @@ func (r *Reader) resource(in *input, at *spot, url string) error {
 	if err != nil {
 		return err
 	}
+	*at = own // past its entries
 	switch {
 	case kinds > 1:
 		return r.reject(*at, errTypes)
@@ -512,9 +513,7 @@ func (r *Reader) entry(in *input, at *spot, found *int) error {
 		switch string(name) {
 		case "resource":
 			resources++
-			in.begin(maxResource)
-			err = in.skip(3)
-			raw, fits = in.take()
+			raw, fits, err = in.held(r.limit, 3)
 			raw = bytes.Clone(raw) // what follows in the entry may take its place
 		case "fullUrl":
 			urls++
@@ -627,10 +626,12 @@ func (in *input) makeRoom() {
 	if len(unused) == 0 && size > 16*chunk {
 		size = 0
 	}
-	for size < 2*len(unused)+chunk {
-		size = max(4*size, 4*chunk)
+	for _, larger := range []int{4 * chunk, 16 * chunk, maxResource + 4*chunk} {
+		if size < 2*len(unused)+chunk {
+			size = larger
+		}
 	}
-	if size = min(size, max(maxResource, len(unused))+4*chunk); size != len(in.buf) {
+	if size = max(size, len(unused)+chunk); size != len(in.buf) {
 		in.buf = make([]byte, size)
 	}
 	in.end = copy(in.buf, unused)
@@ -836,14 +837,8 @@ func (in *input) name() ([]byte, error) {
 
 // text passes over a value and gives it when it is a string of at most limit bytes, "" otherwise.
 func (in *input) text(limit int) (string, error) {
-	c, err := in.peek()
-	if err != nil {
-		return "", err
-	}
-	in.begin(limit)
-	err = in.skip(3)
-	raw, fits := in.take()
-	if err != nil || !fits || c != '"' {
+	raw, fits, err := in.held(limit, 3)
+	if err != nil || !fits || raw[0] != '"' {
 		return "", err
 	}
 	return unescaped(raw), nil
@@ -855,6 +850,17 @@ func unescaped(raw []byte) string {
 		return ""
 	}
 	return s
+}
+
+// held passes over a value, inside depth others, and gives its bytes as take does.
+func (in *input) held(limit, depth int) (raw []byte, fits bool, err error) {
+	if _, err := in.peek(); err != nil {
+		return nil, false, err
+	}
+	in.begin(limit)
+	err = in.skip(depth)
+	raw, fits = in.take()
+	return raw, fits, err
 }
 
 // skip passes over a value, inside depth others.

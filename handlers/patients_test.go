@@ -1,0 +1,344 @@
+package handlers
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chartroom/db"
+	"chartroom/db/dbtest"
+)
+
+func TestTheListComesAsAPageOrAsAFragmentFromTheSameAddress(t *testing.T) {
+	s := newSite(t)
+	s.fill(60)
+	b := s.as("viewer")
+	page, part := b.get("/patients"), b.get("/patients", htmx...)
+	if page.status != 200 || !strings.Contains(page.body, "<html") || len(page.names()) != 25 {
+		t.Errorf("page: %d, %d rows", page.status, len(page.names()))
+	}
+	if part.status != 200 || strings.Contains(part.body, "<html") || strings.Contains(part.body, "<form") || !slices.Equal(part.names(), page.names()) {
+		t.Errorf("fragment: %d, %d rows", part.status, len(part.names()))
+	}
+	if !strings.Contains(part.body, "<title>Patients · Test Clinic</title>") || !strings.Contains(part.body, "60 patients") {
+		t.Error("the fragment lacks the title or the number found")
+	}
+	if !strings.Contains(page.header.Get("Vary"), "HX-Request") || !strings.Contains(part.header.Get("Vary"), "HX-Request") {
+		t.Error("Vary does not name HX-Request")
+	}
+	for _, full := range [][]string{{"HX-Request", "true", "HX-Request-Type", "full"}, {"HX-Request", "true", "HX-History-Restore-Request", "true"}} {
+		if a := b.get("/patients", full...); !strings.Contains(a.body, "<html") {
+			t.Errorf("with %v it is no page", full)
+		}
+	}
+	for _, column := range []string{"Name", "MRN", "Born", "Sex", "Phone", "City", "Status", "Last updated"} {
+		if !strings.Contains(page.body, column) {
+			t.Errorf("no column %s", column)
+		}
+	}
+}
+
+// walk goes through all pages by one link and returns every name.
+func walk(t *testing.T, b *browser, a answer, tag string) (all []string) {
+	t.Helper()
+	for range 50 {
+		all = append(all, a.names()...)
+		to := a.link(tag)
+		if to == "" {
+			return all
+		}
+		if a = b.get(to, htmx...); a.status != 200 {
+			t.Fatalf("%d", a.status)
+		}
+	}
+	t.Fatal("the pages never end")
+	return nil
+}
+
+func TestEverySortShowsEveryPatientOnceForwardsAndBackwards(t *testing.T) {
+	s := newSite(t)
+	s.fill(110)
+	b := s.as("viewer")
+	order := map[string]string{"name": "family_key, given_key", "birth_date": "birth_key", "mrn": "mrn_key", "updated": "updated_at"}
+	s.exec(`UPDATE patients SET updated_at = now() - random() * interval '1 year'`)
+	for _, sort := range []string{"name", "birth_date", "mrn", "updated"} {
+		for _, desc := range []string{"", " DESC"} {
+			want := scan[[]string](s, `SELECT array_agg(display_name ORDER BY `+strings.ReplaceAll(order[sort]+", id", ",", desc+",")+desc+`) FROM patients`)
+			by := sort
+			if desc != "" {
+				by = "-" + sort
+			}
+			first := b.search("", "sort", by)
+			got := walk(t, b, first, `rel="next"`)
+			for i := range got {
+				got[i] = strings.NewReplacer("&#39;", "'", "&amp;", "&", "&#34;", `"`).Replace(got[i])
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: forwards %d names in another order than the %d in the database", by, len(got), len(want))
+			}
+			last := first
+			for to := last.link(`rel="next"`); to != ""; to = last.link(`rel="next"`) {
+				last = b.get(to, htmx...)
+			}
+			var back []string
+			for a := last; ; {
+				back = append(a.names(), back...)
+				to := a.link(`rel="prev"`)
+				if to == "" {
+					break
+				}
+				a = b.get(to, htmx...)
+			}
+			if !slices.Equal(back, walk(t, b, first, `rel="next"`)) {
+				t.Errorf("%s: backwards is not forwards reversed (%d names)", by, len(back))
+			}
+		}
+	}
+}
+
+func TestAriaSortIsOnTheColumnThatSorts(t *testing.T) {
+	s := newSite(t)
+	s.fill(3)
+	b := s.as("viewer")
+	a := b.get("/patients")
+	if strings.Count(a.body, "aria-sort") != 1 || !strings.Contains(a.body, `aria-sort="ascending"><a id="sort-name"`) {
+		t.Error("by name, ascending")
+	}
+	a = b.get(a.link(`id="sort-name"`))
+	if strings.Count(a.body, "aria-sort") != 1 || !strings.Contains(a.body, `aria-sort="descending"><a id="sort-name"`) {
+		t.Error("by name, descending")
+	}
+	a = b.get(a.link(`id="sort-updated"`))
+	if strings.Count(a.body, "aria-sort") != 1 || !strings.Contains(a.body, `aria-sort="descending"><a id="sort-updated"`) {
+		t.Error("by last update, newest first")
+	}
+}
+
+func TestSearchGoesInTheBodyAndItsStateIsSealed(t *testing.T) {
+	s := newSite(t)
+	s.fill(40)
+	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
+	b := s.as("viewer")
+	a := b.search("quimbl")
+	to := a.header.Get("HX-Replace-Url")
+	if a.status != 200 || !slices.Equal(a.names(), []string{"Quimbleton, Zadok"}) || !strings.HasPrefix(to, "/patients?list=") {
+		t.Fatalf("%d, %q, %q", a.status, a.names(), to)
+	}
+	if strings.Contains(a.body, "<html") || !strings.Contains(a.body, "1 patient") {
+		t.Error("not the fragment with its number")
+	}
+	for _, path := range []string{to, a.link(`id="sort-mrn"`)} { // reload, another sort
+		page := b.get(path)
+		if page.status != 200 || !slices.Equal(page.names(), []string{"Quimbleton, Zadok"}) || !strings.Contains(page.body, `value="quimbl"`) {
+			t.Errorf("reloaded: %d, %q", page.status, page.names())
+		}
+	}
+	if strings.Contains(strings.ToLower(to), "quimbl") {
+		t.Error("the search text is in the address")
+	}
+	plain := b.post("/patients/search", "q", "quimbl", "csrf_token", b.token())
+	if plain.status != 303 || !strings.HasPrefix(plain.header.Get("Location"), "/patients?list=") {
+		t.Errorf("without JavaScript: %d to %q", plain.status, plain.header.Get("Location"))
+	}
+	if a := b.search(""); a.header.Get("HX-Replace-Url") != "/patients" || len(a.names()) != 25 {
+		t.Errorf("an empty search: %q, %d rows", a.header.Get("HX-Replace-Url"), len(a.names()))
+	}
+	again := s.as("viewer").get(to)
+	if again.status != 200 || len(again.names()) != 1 {
+		t.Errorf("the bookmark in the same user's next session: %d", again.status)
+	}
+}
+
+func TestAListAddressThatIsNotOursShowsTheWholeList(t *testing.T) {
+	s := newSite(t)
+	s.fill(40)
+	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
+	b := s.as("viewer")
+	good := b.search("quimbl").header.Get("HX-Replace-Url")
+	flipped := []byte(good)
+	flipped[len(flipped)-5] ^= 1
+	for name, path := range map[string]string{"altered": string(flipped), "cut": good[:40], "no text of ours": "/patients?list=hello", "NUL": "/patients?list=%00", "huge": "/patients?list=" + strings.Repeat("A", 8000)} {
+		a := b.get(path)
+		if a.status != http.StatusBadRequest || len(a.names()) != 25 || !strings.Contains(a.body, "not valid") {
+			t.Errorf("%s: %d with %d rows", name, a.status, len(a.names()))
+		}
+	}
+	foreign := s.as("clinician").get(good)
+	if foreign.status != http.StatusBadRequest || len(foreign.names()) != 25 || strings.Contains(strings.ToLower(foreign.body), "quimbl") && !slices.Contains(foreign.names(), "Quimbleton, Zadok") {
+		t.Errorf("another user's: %d with %d rows", foreign.status, len(foreign.names()))
+	}
+	if strings.Contains(foreign.body, `value="quimbl"`) {
+		t.Error("another user sees what was searched for")
+	}
+	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'patient-list' AND outcome = 'refused' AND actor = 'clinician' AND patients = '{}'`); n != 1 {
+		t.Errorf("%d refusals recorded", n)
+	}
+}
+
+func TestListAddressesOutliveARotationOfTheKey(t *testing.T) {
+	s := newSite(t)
+	s.fill(3)
+	b := s.as("viewer")
+	sealed := b.search("a").header.Get("HX-Replace-Url")
+	var next sealer
+	for _, key := range []string{"another key, also forty characters long..", dbtest.Keys[0]} {
+		if err := next.add(db.DeriveKey(key, "list state")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.sealer = next
+	if a := b.get(sealed); a.status != 200 {
+		t.Errorf("%d", a.status)
+	}
+}
+
+func TestInputThatNobodyTypesGetsAClearAnswer(t *testing.T) {
+	s := newSite(t)
+	s.fill(30)
+	b := s.as("clinician")
+	token := b.token()
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+	}{
+		"ten kilobytes of search":    {"POST", "/patients/search", form("csrf_token", token, "q", strings.Repeat("a", 10_000)), 422},
+		"a thousand words":           {"POST", "/patients/search", form("csrf_token", token, "q", strings.Repeat("a ", 50)), 422},
+		"NUL in the search":          {"POST", "/patients/search", form("csrf_token", token, "q", "a\x00b"), 400},
+		"a control in the search":    {"POST", "/patients/search", form("csrf_token", token, "q", "a\x07b"), 422},
+		"bytes that are no text":     {"POST", "/patients/search", "csrf_token=" + token + "&q=%ff%fe", 422},
+		"the same field twice":       {"POST", "/patients/search", form("csrf_token", token, "q", "a", "q", "b"), 400},
+		"a form that is broken":      {"POST", "/patients/search", "csrf_token=" + token + "&q=%zz", 400},
+		"a megabyte":                 {"POST", "/patients/search", form("csrf_token", token, "q", strings.Repeat("a", 1<<20)), 413},
+		"an unknown sort":            {"POST", "/patients/search", form("csrf_token", token, "sort", "password_hash"), 400},
+		"SQL as a sort":              {"POST", "/patients/search", form("csrf_token", token, "sort", "name; DROP TABLE patients"), 400},
+		"a malformed id":             {"GET", "/patients/1", "", 404},
+		"an id in capitals":          {"GET", "/patients/AAAAAAAA-0000-4000-8000-000000000000", "", 404},
+		"an id that nobody has":      {"GET", "/patients/00000000-0000-4000-8000-000000000000", "", 404},
+		"NUL as an id":               {"GET", "/patients/%00", "", 404},
+		"SQL as an id":               {"GET", "/patients/'%20OR%20true--", "", 404},
+		"the search by GET":          {"GET", "/patients/search", "", 404},
+		"a path that does not exist": {"GET", "/.git/HEAD", "", 404},
+		"a folder":                   {"GET", "/assets/", "", 404},
+		"a source file":              {"GET", "/assets/app.js", "", 404},
+		"a file beside":              {"GET", "/assets/..%2fmain.go", "", 404},
+		"a patient as a stylesheet":  {"GET", "/patients/x.css", "", 404},
+		"a method nobody has":        {"PROPFIND", "/patients", "", 405},
+		"TRACE":                      {"TRACE", "/patients", "", 405},
+		"PUT":                        {"PUT", "/patients", "", 405},
+		"NUL in a user name":         {"POST", "/login", form("username", "a\x00", "password", "b"), 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, header := range [][]string{nil, htmx} {
+				a := b.do(c.method, c.path, c.body, append(header, "Content-Type", "application/x-www-form-urlencoded")...)
+				if a.status != c.status {
+					t.Errorf("%v: %d, want %d\n%.300s", header, a.status, c.status, a.body)
+				}
+				if a.status != 422 && a.status != 400 && len(a.names()) > 0 {
+					t.Error("patients are on it")
+				}
+			}
+		})
+	}
+	if strings.Contains(s.logs.String(), "level=ERROR") {
+		t.Errorf("the log holds an error:\n%s", s.logs)
+	}
+	if a := b.get("/patients"); a.status != 200 || len(a.names()) != 25 {
+		t.Error("something broke on the way")
+	}
+}
+
+func TestAPatientsPage(t *testing.T) {
+	s := newSite(t)
+	s.load(`{"resourceType":"Patient","id":"p1","active":false,"name":[{"use":"official","family":"Quimbleton","given":["Zadok"]},{"use":"maiden","family":"Thistlewood"}],` +
+		`"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"MR"}]},"value":"QX-900"}],"birthDate":"1974-12","gender":"other",` +
+		`"telecom":[{"system":"phone","value":"555-0100","use":"home"}],"address":[{"line":["1 Invented Lane"],"city":"Nowhere"}],` +
+		`"contact":[{"name":{"text":"Aunt Hepzibah"},"telecom":[{"system":"phone","value":"555-0101"}]}]}`)
+	b := s.as("viewer")
+	list := b.get("/patients")
+	path := nameCell.FindStringSubmatch(list.body)[1]
+	a := b.get(path)
+	if a.status != 200 {
+		t.Fatal(a.status)
+	}
+	for _, want := range []string{"Quimbleton, Zadok", "Thistlewood", "QX-900", "Dec 1974", "Other", "inactive", "555-0100", "1 Invented Lane", "Nowhere", "Aunt Hepzibah", "555-0101"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("%q is not on the page", want)
+		}
+	}
+	if strings.Contains(a.body, "<title>Quimb") {
+		t.Error("the name is in the title, which browsers keep")
+	}
+	id := strings.TrimPrefix(path, "/patients/")
+	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'patient-open' AND outcome = 'success' AND patients = ARRAY[$1::uuid] AND actor = 'viewer'`, id); n != 1 {
+		t.Errorf("%d openings recorded", n)
+	}
+	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'patient-list' AND patients = ARRAY[$1::uuid]`, id); n != 1 {
+		t.Errorf("%d lists recorded", n)
+	}
+}
+
+func TestHostileNamesAreShownAsText(t *testing.T) {
+	s := newSite(t)
+	const evil = `"><img src=x onerror=alert(1)>`
+	s.load(`{"resourceType":"Patient","id":"p1","name":[{"family":"\"><img src=x onerror=alert(1)>"}],"identifier":[{"value":"\"><img src=x onerror=alert(1)>"}],"address":[{"city":"\"><img src=x onerror=alert(1)>"}]}`)
+	s.exec(`INSERT INTO users (username, password_hash) VALUES ($1, $2)`, evil, passwordHash)
+	b := s.browser()
+	if a := b.post("/login", "username", evil, "password", "wrong"); strings.Contains(a.body, "<img") {
+		t.Error("on the sign-in page")
+	}
+	if a := b.post("/login", "username", evil, "password", password); a.status != 303 {
+		t.Fatal(a.status)
+	}
+	list := b.get("/patients")
+	for name, a := range map[string]answer{"the list": list, "the patient's page": b.get(nameCell.FindStringSubmatch(list.body)[1]), "a search": b.search(evil), "the account": b.get("/account")} {
+		if a.status != 200 || strings.Contains(a.body, "<img") {
+			t.Errorf("%s: %d", name, a.status)
+		}
+	}
+}
+
+func TestWithoutTheAuditEventThereIsNoPatient(t *testing.T) {
+	s := newSite(t)
+	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
+	b := s.as("viewer")
+	path := nameCell.FindStringSubmatch(b.get("/patients").body)[1]
+	s.exec(`ALTER TABLE audit_events ADD CONSTRAINT closed CHECK (false) NOT VALID`)
+	for _, p := range []string{"/patients", path} {
+		if a := b.get(p); a.status < 500 || strings.Contains(a.body, "Quimbleton") {
+			t.Errorf("%s: %d", p, a.status)
+		}
+	}
+	if a := s.browser().post("/login", "username", "viewer", "password", password); a.status < 500 || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("signing in: %d", a.status)
+	}
+	s.exec(`ALTER TABLE audit_events DROP CONSTRAINT closed`)
+	if a := b.get(path); a.status != 200 || !strings.Contains(a.body, "Quimbleton") {
+		t.Errorf("with it back: %d", a.status)
+	}
+}
+
+func TestBirthDatesAndAges(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for date, want := range map[string][3]string{
+		"1974-12-25": {"25 Dec 1974", "Dec 25, 1974", "51 y"}, "1974-03-01": {"1 Mar 1974", "Mar 1, 1974", "52 y"},
+		"1974-03-02": {"2 Mar 1974", "Mar 2, 1974", "51 y"}, "2024-02-29": {"29 Feb 2024", "Feb 29, 2024", "2 y"},
+		"2024-03-02": {"2 Mar 2024", "Mar 2, 2024", "23 mo"}, "2026-02-27": {"27 Feb 2026", "Feb 27, 2026", "2 d"},
+		"2026-02-01": {"1 Feb 2026", "Feb 1, 2026", "1 mo"}, "2026-03-02": {"2 Mar 2026", "Mar 2, 2026", ""},
+		"1974-12": {"Dec 1974", "Dec 1974", "about 52 y"}, "1974": {"1974", "1974", "about 52 y"}, "": {"Unknown", "Unknown", ""},
+	} {
+		en, us := format{time.UTC, "en"}, format{time.UTC, "en-US"}
+		if got := [3]string{en.birth(date), us.birth(date), en.age(date, now)}; got != want {
+			t.Errorf("%q: %q, want %q", date, got, want)
+		}
+	}
+}
+
+func TestInitials(t *testing.T) {
+	for name, want := range map[string]string{"maria.lopez": "ML", "Ana María Ruiz": "AM", "o'brien": "OB", "張偉": "張", "x": "X", "---": "?", "élise": "É", "r2.d2": "RD"} {
+		if got := initials(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package handlers
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// closed are all routes that ask for a session, with a value for each wildcard.
+func (s *site) closed() (all []route) {
+	for _, rt := range s.routes() {
+		if rt.access != public {
+			rt.pattern = strings.NewReplacer("{id}", "00000000-0000-4000-8000-000000000000").Replace(rt.pattern)
+			all = append(all, rt)
+		}
+	}
+	return all
+}
+
+func TestWithoutASessionEveryClosedRouteAsksToSignIn(t *testing.T) {
+	s := newSite(t)
+	nobody, ended := s.browser(), s.as("viewer")
+	token := ended.token()
+	s.exec(`DELETE FROM sessions`)
+	if len(s.closed()) < 4 {
+		t.Fatal("which routes are closed?")
+	}
+	for _, rt := range s.closed() {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		for who, b := range map[string]*browser{"nobody": nobody, "an ended session": ended} {
+			body, kind := form("csrf_token", token), "application/x-www-form-urlencoded"
+			page := b.do(method, path, body, "Content-Type", kind)
+			if page.status != http.StatusSeeOther || !strings.HasPrefix(page.header.Get("Location"), "/login") {
+				t.Errorf("%s, %s: %d to %q, want 303 to /login", rt.pattern, who, page.status, page.header.Get("Location"))
+			}
+			part := b.do(method, path, body, append(htmx, "Content-Type", kind)...)
+			if part.status != http.StatusUnauthorized || !strings.HasPrefix(part.header.Get("HX-Redirect"), "/login") || part.body != "" {
+				t.Errorf("%s as a fragment, %s: %d, HX-Redirect %q, body %q", rt.pattern, who, part.status, part.header.Get("HX-Redirect"), part.body)
+			}
+		}
+	}
+}
+
+func TestSigningInLeadsWhereOneWasGoing(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	to := b.get("/account").header.Get("Location")
+	if to != "/login?next=%2Faccount" {
+		t.Fatalf("sent to %q", to)
+	}
+	page := b.get(to)
+	if !strings.Contains(page.body, `name="next" value="/account"`) {
+		t.Error("the form does not carry where to go")
+	}
+	if a := b.post("/login", "username", "viewer", "password", password, "next", "/account"); a.status != 303 || a.header.Get("Location") != "/account" {
+		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
+	}
+	if a := b.get("/login"); a.status != 303 || a.header.Get("Location") != "/patients" {
+		t.Errorf("signed in already: %d to %q", a.status, a.header.Get("Location"))
+	}
+}
+
+func TestSigningInNeverLeadsToAnotherSite(t *testing.T) {
+	for next, want := range map[string]string{
+		"/patients?list=abc": "/patients?list=abc", "/account": "/account", "": "",
+		"https://evil.example/": "", "//evil.example": "", `/\evil.example`: "", `\\evil.example`: "", "/\t/evil.example": "",
+		"javascript:alert(1)": "", "/%2f/evil.example": "", "evil": "", "/login": "", "/logout": "", "/session": "", "/patients/search": "",
+		"/x\r\nSet-Cookie: a=b": "", "/" + strings.Repeat("a", 3000): "", "/%zz": "", "http:/x": "",
+	} {
+		if got := nextPath(next); got != want {
+			t.Errorf("%.40q leads to %q, want %q", next, got, want)
+		}
+	}
+}
+
+var changing = regexp.MustCompile(`nonce="[^"]*"|Request [\w-]+`)
+
+func TestEveryRefusalLooksTheSame(t *testing.T) {
+	s := newSite(t)
+	s.exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('off', $1, false), ('odd', 'not a hash', true)`, passwordHash)
+	var first string
+	for _, try := range [][2]string{{"viewer", "wrong"}, {"nobody", password}, {"off", password}, {"odd", password}, {"viewer", strings.Repeat("x", 5000)}, {"viewer", ""}} {
+		a := s.browser().post("/login", "username", try[0], "password", try[1])
+		body := strings.ReplaceAll(changing.ReplaceAllString(a.body, ""), try[0], "NAME")
+		if first == "" {
+			first = body
+		}
+		if a.status != http.StatusUnprocessableEntity || body != first || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("%q: %d, Set-Cookie %q, same text: %v", try[0], a.status, a.header.Get("Set-Cookie"), body == first)
+		}
+		if try[1] != "" && strings.Contains(a.body, try[1]) {
+			t.Errorf("%q: the password is on the page", try[0])
+		}
+	}
+	if !strings.Contains(first, "not right") || !strings.Contains(first, "<title>Error: Sign in") {
+		t.Errorf("the refusal does not say so:\n%s", first)
+	}
+}
+
+func TestTheSessionCookieIsAsNarrowAsCanBe(t *testing.T) {
+	for secure, name := range map[bool]string{false: "chartroom", true: "__Host-chartroom"} {
+		s := newSite(t, func(c *Config) { c.Secure = secure })
+		c := s.as("viewer").cookies[name]
+		if c == nil {
+			t.Fatalf("no cookie %q", name)
+		}
+		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 0 || !c.Expires.IsZero() || len(c.Value) < 22 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestSigningInMakesANewTokenAndEndsTheOldOne(t *testing.T) {
+	s := newSite(t)
+	planted := s.browser()
+	planted.cookies["chartroom"] = &http.Cookie{Name: "chartroom", Value: "a-token-that-somebody-planted-here-before"}
+	if a := planted.post("/login", "username", "viewer", "password", password); a.status != 303 {
+		t.Fatal(a.status)
+	}
+	if planted.cookies["chartroom"].Value == "a-token-that-somebody-planted-here-before" {
+		t.Error("a planted token became a session")
+	}
+	b := s.as("viewer")
+	old := *b.cookies["chartroom"]
+	if a := b.post("/login", "username", "admin", "password", password); a.status != 303 {
+		t.Fatal(a.status)
+	}
+	if b.cookies["chartroom"].Value == old.Value {
+		t.Error("the token stayed the same")
+	}
+	if !strings.Contains(b.get("/account").body, "Administrator") {
+		t.Error("signed in as somebody else")
+	}
+	b.cookies["chartroom"] = &old
+	if a := b.get("/patients"); a.status != 303 {
+		t.Errorf("the old token answers %d", a.status)
+	}
+}
+
+func TestSigningOutEndsTheSessionForGood(t *testing.T) {
+	s := newSite(t)
+	b := s.as("clinician")
+	cookie := *b.cookies["chartroom"]
+	if a := b.get("/logout"); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST" {
+		t.Errorf("GET /logout: %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+	if a := b.get("/patients"); a.status != 200 {
+		t.Fatalf("GET /logout signed out: %d", a.status)
+	}
+	a := b.post("/logout", "csrf_token", b.token())
+	if a.status != 303 || a.header.Get("Location") != "/login" || a.header.Get("Clear-Site-Data") != `"cache", "storage"` {
+		t.Errorf("%d to %q, Clear-Site-Data %q", a.status, a.header.Get("Location"), a.header.Get("Clear-Site-Data"))
+	}
+	if len(b.cookies) != 0 {
+		t.Errorf("cookies are left: %v", b.cookies)
+	}
+	b.cookies["chartroom"] = &cookie
+	if a := b.get("/patients"); a.status != 303 {
+		t.Errorf("the cookie still answers %d", a.status)
+	}
+	if a := b.post("/logout"); a.status != 303 {
+		t.Errorf("signing out twice: %d", a.status)
+	}
+	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'sign-out' AND actor = 'clinician' AND host(client) = '127.0.0.1'`); n != 1 {
+		t.Errorf("%d sign-outs recorded", n)
+	}
+}
+
+// TestASlowRequestDoesNotBringTheSessionBack has a request under way across the end of its session.
+func TestASlowRequestDoesNotBringTheSessionBack(t *testing.T) {
+	for name, end := range map[string]func(*site, *browser){
+		"sign-out": func(_ *site, b *browser) {
+			if a := b.post("/logout"); a.status != 303 {
+				b.t.Errorf("sign-out: %d", a.status)
+			}
+		},
+		"a bare DELETE": func(s *site, _ *browser) { s.exec(`DELETE FROM sessions`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.fill(30)
+			b := s.as("viewer")
+			s.exec(`UPDATE sessions SET last_seen_at = now() - interval '5 minutes'`) // so that the request writes to it
+			slow := s.browser()
+			slow.cookies["chartroom"] = b.cookies["chartroom"]
+			lock, err := s.conn.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := lock.Exec(t.Context(), `LOCK TABLE patients`); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan answer, 1)
+			go func() {
+				a, _ := slow.try(http.MethodGet, "/patients", "")
+				done <- a
+			}()
+			time.Sleep(300 * time.Millisecond) // it has asked by now, or asks after the end: both must hold
+			if name == "sign-out" {
+				end(s, b)
+			}
+			if err := lock.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if name != "sign-out" {
+				end(s, b)
+			}
+			<-done
+			for range 3 {
+				if a := slow.get("/patients"); a.status != 303 {
+					t.Errorf("after the end: %d", a.status)
+				}
+			}
+			if n := scan[int](s, `SELECT count(*) FROM sessions`); n != 0 {
+				t.Errorf("%d sessions stand", n)
+			}
+		})
+	}
+}
+
+func TestAskingWhetherTheSessionLivesDoesNotKeepItAlive(t *testing.T) {
+	s := newSite(t)
+	b := s.as("viewer")
+	s.exec(`UPDATE sessions SET last_seen_at = now() - interval '14 minutes'`)
+	if a := b.get("/session", htmx...); a.status != http.StatusNoContent {
+		t.Errorf("alive: %d", a.status)
+	}
+	s.exec(`UPDATE sessions SET last_seen_at = last_seen_at - interval '61 seconds'`)
+	a := b.get("/session", append(htmx, "HX-Current-URL", s.url+"/account")...)
+	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login?next=%2Faccount" {
+		t.Errorf("idle for 15 minutes: %d, HX-Redirect %q", a.status, a.header.Get("HX-Redirect"))
+	}
+}
+
+func TestFormsFromOtherSitesAreRefused(t *testing.T) {
+	s := newSite(t)
+	b := s.as("clinician")
+	token := b.token()
+	for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+		for _, path := range []string{"/login", "/logout", "/patients/search"} {
+			a := b.do(http.MethodPost, path, form("csrf_token", token, "username", "admin", "password", password),
+				append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+			if a.status != http.StatusForbidden {
+				t.Errorf("%s with %v: %d", path, header, a.status)
+			}
+		}
+	}
+	if a := b.get("/account"); a.status != 200 || !strings.Contains(a.body, "Clinician") {
+		t.Errorf("a foreign form had an effect: %d", a.status)
+	}
+}
+
+func TestFormsNeedTheSessionsToken(t *testing.T) {
+	s := newSite(t)
+	s.fill(5)
+	b, other := s.as("clinician"), s.as("viewer")
+	for name, token := range map[string]string{"none": "", "made up": "abc", "another session's": other.token()} {
+		if a := b.post("/patients/search", "q", "x", "csrf_token", token); a.status != http.StatusForbidden || len(a.names()) > 0 {
+			t.Errorf("%s: %d", name, a.status)
+		}
+	}
+	if a := b.search(""); a.status != 200 {
+		t.Errorf("its own: %d", a.status)
+	}
+}
