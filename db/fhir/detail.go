@@ -77,11 +77,9 @@ func filled(lines []string) []string {
 // join is strings.Join without the empty ones.
 func join(sep string, parts ...string) string { return strings.Join(filled(parts), sep) }
 
+// capital takes a label, which is never empty.
 func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return s
-	}
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 

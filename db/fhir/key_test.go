@@ -64,9 +64,21 @@ func checkTheKey(t *testing.T, s string) {
 	}
 }
 
+// Unicode has assigned nothing from U+40000 to U+E0000, and nothing but private use beyond U+E0FFF.
 func TestEveryCharacterHasASettledKey(t *testing.T) {
-	for r := range rune(unicode.MaxRune + 1) {
+	for r := range rune(0x40000) {
 		checkTheKey(t, string(r))
+	}
+	for r := rune(0xE0000); r < 0xE1000; r++ {
+		checkTheKey(t, string(r))
+	}
+}
+
+// The database writes U+10FFFD for a key that is missing.
+func TestNoKeyHoldsTheSignForAMissingOne(t *testing.T) {
+	const sign = "a\U0010FFFD b"
+	if Key(sign) != "a b" || MRNKey(sign) != "ab" || Words([]string{sign}) != "a b" {
+		t.Error("a name can look like none")
 	}
 }
 

@@ -1,3 +1,6 @@
+// Package fhir reads FHIR R4 Patients: from a file one resource at a time (Reader), and from a resource what the list,
+// the search (Parse, Key, Words) and the page (ParseDetail) need. It changes nothing, keeps nothing and knows neither
+// SQL nor HTTP. Its errors name paths and rules and never hold a value of a resource.
 package fhir
 
 import (
@@ -34,8 +37,8 @@ type Patient struct {
 	Deceased   bool
 }
 
-// Errors of Parse and ParseDetail that a caller may tell apart with errors.Is. Like every error of this package they
-// name paths and rules and never hold a value of the resource, so that they may be shown and logged.
+// Errors of Parse and ParseDetail that a caller may tell apart with errors.Is. All errors
+// here may be shown and logged, since they hold nothing of the resource but its paths.
 var (
 	ErrNotPatient     = errors.New("resourceType is not Patient")
 	ErrNoResourceType = errors.New("resourceType is missing or not a string")

@@ -203,6 +203,7 @@ func (r *Reader) read() error {
 	next := byte(' ')
 	if whole {
 		next = r.in.peekAfter(len(line))
+		line = r.in.rest()[:len(line)] // the window may have moved
 	}
 	switch shapeOf(trimLine(line), whole, next) {
 	case shapeLines:
