@@ -10,6 +10,13 @@
     else document.documentElement.hidden = false;
   });
 
+  // Back to another state of the list: the page of that address is asked for. htmx would reload, which Chromium at
+  // times lets go by when it meets the end of the step itself; then the address and the list would not belong together.
+  document.addEventListener("htmx:before:history:restore", (e) => {
+    e.preventDefault();
+    location.replace(location.href);
+  });
+
   const list = () => document.getElementById("list");
   const notice = (text) => { document.getElementById("notice").textContent = text; };
 

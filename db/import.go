@@ -33,8 +33,11 @@ type ImportOptions struct {
 	Progress func(soFar ImportReport)   // after each batch
 }
 
-// importBatch is how many patients share a transaction: enough to be quick, few enough to keep memory flat.
-const importBatch = 500
+// A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat.
+const (
+	importBatch      = 500
+	importBatchBytes = 8 << 20
+)
 
 type importRow struct {
 	where    string
@@ -83,6 +86,7 @@ type importer struct {
 	options ImportOptions
 	report  ImportReport
 	batch   []importRow
+	bytes   int             // of the batch's resources
 	seen    map[string]bool // keys in the batch
 }
 
@@ -128,7 +132,8 @@ func (im *importer) add(ctx context.Context, e fhir.Entry) error {
 		im.seen = map[string]bool{}
 	}
 	im.seen[row.key] = true
-	if len(im.batch) == importBatch {
+	im.bytes += len(row.resource)
+	if len(im.batch) == importBatch || im.bytes > importBatchBytes {
 		return im.flush(ctx)
 	}
 	return nil
@@ -167,7 +172,7 @@ func (im *importer) flush(ctx context.Context) error {
 	if err := im.write(ctx, im.batch); err != nil {
 		return err
 	}
-	im.batch, im.seen = im.batch[:0], nil
+	im.batch, im.bytes, im.seen = nil, 0, nil
 	if im.options.Progress != nil {
 		im.options.Progress(im.report)
 	}

@@ -29,7 +29,7 @@ type Labelled struct {
 // ParseDetail reads a Patient for its page. It is lenient: what is oddly shaped is left out, so that a page can be shown
 // for every resource that Parse accepts. The errors are those of text that is no Patient at all.
 func ParseDetail(raw []byte) (Detail, error) {
-	o, err := open(raw, &reading{})
+	o, err := new(reading).open(raw)
 	if err != nil {
 		return Detail{}, err
 	}
@@ -140,11 +140,8 @@ func holdsWords(text, parts string) bool {
 
 func (o object) identifierShown() Labelled {
 	id := o.identifier()
-	label := id.text
-	for _, display := range id.displays {
-		label = cmp.Or(label, display)
-	}
-	if id.isSSN() {
+	label := id.label
+	if id.social {
 		return Labelled{Label: cmp.Or(label, identifierLabels["SS"]), Lines: []string{maskSSN(id.value)}}
 	}
 	for _, code := range id.codes {

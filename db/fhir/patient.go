@@ -37,8 +37,8 @@ type Patient struct {
 	Deceased   bool
 }
 
-// Errors of Parse and ParseDetail that a caller may tell apart with errors.Is. All errors
-// here may be shown and logged, since they hold nothing of the resource but its paths.
+// Errors of Parse and ParseDetail that a caller may tell apart with errors.Is. All errors here may be shown and logged,
+// since they hold nothing of the resource but its paths.
 var (
 	ErrNotPatient     = errors.New("resourceType is not Patient")
 	ErrNoResourceType = errors.New("resourceType is missing or not a string")
@@ -55,8 +55,20 @@ const maxDepth = 200
 // Parse reads one FHIR R4 Patient. What it needs must have the right JSON type, and birthDate and gender must be what
 // FHIR allows; what it does not need is not judged. A null counts as missing, everywhere.
 func Parse(raw []byte) (Patient, error) {
-	in := reading{strict: true}
-	o, err := open(raw, &in)
+	var in reading
+	p, err := in.patient(raw)
+	if in.odd { // once more to say where, since keeping paths takes time that hardly any resource needs
+		in = reading{paths: true}
+		_, err = in.patient(raw)
+	}
+	if err != nil {
+		return Patient{}, err
+	}
+	return p, nil
+}
+
+func (in *reading) patient(raw []byte) (Patient, error) {
+	o, err := in.open(raw)
 	if err != nil {
 		return Patient{}, err
 	}
@@ -71,10 +83,7 @@ func Parse(raw []byte) (Patient, error) {
 	p.setIdentifiers(o.objects("identifier"))
 	p.setTelecoms(o.objects("telecom"))
 	p.setCity(o.objects("address"))
-	if in.err != nil {
-		return Patient{}, in.err
-	}
-	return p, nil
+	return p, in.err
 }
 
 // DisplayName is what stands for the patient in a list: never empty.
@@ -151,22 +160,18 @@ func class(uses map[string]int, use string, other int) int {
 	return other
 }
 
-// choice is a value with what decides whether it is the one to show.
-type choice[T any] struct {
+// best holds the value with the lowest rank and then class, the first among equals.
+type best[T any] struct {
 	value T
 	rank  float64 // the resource's own
 	class int
+	found bool
 }
 
-// best gives the choice with the lowest rank and then class, the first among equals; the zero value where there is none.
-func best[T any](choices []choice[T]) T {
-	if len(choices) == 0 {
-		var none T
-		return none
+func (b *best[T]) offer(value T, rank float64, class int) {
+	if !b.found || cmp.Or(cmp.Compare(rank, b.rank), cmp.Compare(class, b.class)) < 0 {
+		*b = best[T]{value: value, rank: rank, class: class, found: true}
 	}
-	return slices.MinFunc(choices, func(a, b choice[T]) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.class, b.class))
-	}).value
 }
 
 type humanName struct {
@@ -196,38 +201,38 @@ func (n humanName) class() int {
 }
 
 func (p *Patient) setNames(list []object) {
-	var choices []choice[humanName]
+	var show best[humanName]
 	for _, o := range list {
 		n := o.humanName()
 		if n.empty() {
 			continue
 		}
-		choices = append(choices, choice[humanName]{value: n, class: n.class()})
-		for _, s := range slices.Concat([]string{n.family}, n.given, []string{n.text}) {
-			if s != "" {
-				p.Names = append(p.Names, s)
-			}
-		}
+		show.offer(n, 0, n.class())
+		p.Names = append(p.Names, filled([]string{n.family})...)
+		p.Names = append(p.Names, n.given...)
+		p.Names = append(p.Names, filled([]string{n.text})...)
 	}
-	show := best(choices)
-	p.Family, p.Given, p.NameText = show.family, strings.Join(show.given, " "), show.text
+	p.Family, p.Given, p.NameText = show.value.family, strings.Join(show.value.given, " "), show.value.text
 }
 
 type identifier struct {
-	use, system, value, text string
-	codes, displays          []string // of type.coding
+	use, system, value string
+	label              string   // what the resource calls it: type.text, else a display of type.coding
+	codes              []string // of type.coding
+	social             bool     // a social security number
 }
 
 func (o object) identifier() identifier {
 	kind := o.object("type")
-	id := identifier{use: o.text("use"), system: o.text("system"), value: o.text("value"), text: kind.text("text")}
+	id := identifier{use: o.text("use"), system: o.text("system"), value: o.text("value"), label: kind.text("text")}
+	id.social = isSocialSystem(id.system) || saysSocial(id.label)
 	for _, c := range kind.objects("coding") {
-		if code := c.text("code"); code != "" {
+		code, display := c.text("code"), c.text("display")
+		if code != "" {
 			id.codes = append(id.codes, code)
 		}
-		if display := c.text("display"); display != "" {
-			id.displays = append(id.displays, display)
-		}
+		id.label = cmp.Or(id.label, display)
+		id.social = id.social || code == "SS" || saysSocial(display)
 	}
 	return id
 }
@@ -235,73 +240,69 @@ func (o object) identifier() identifier {
 // ssnOID is HL7's identifier for the social security numbers of the USA.
 const ssnOID = "2.16.840.1.113883.4.1"
 
-// isSSN says whether anything about the identifier calls it a social security number. In doubt it is one: the list and
-// the page then show less, which is the safe side (minimum necessary, 45 CFR 164.502(b)).
-func (id identifier) isSSN() bool {
-	if slices.Contains(id.codes, "SS") || strings.Contains(strings.ToLower(id.system), "us-ssn") {
-		return true
-	}
+// isSocialSystem and saysSocial tell a social security number by its system and by what it is called. In doubt it is one:
+// the list and the page then show less, which is the safe side (minimum necessary, 45 CFR 164.502(b)).
+func isSocialSystem(system string) bool {
 	// A longer OID with the same beginning is another thing.
-	if _, rest, found := strings.Cut(id.system, ssnOID); found && (rest == "" || !strings.ContainsAny(rest[:1], ".0123456789")) {
-		return true
+	_, rest, found := strings.Cut(system, ssnOID)
+	return found && (rest == "" || rest[0] != '.' && !isDigit(rest[0])) || strings.Contains(strings.ToLower(system), "us-ssn")
+}
+
+func saysSocial(label string) bool {
+	if label == "" {
+		return false
 	}
-	return slices.ContainsFunc(append([]string{id.text}, id.displays...), func(s string) bool {
-		words := " " + Key(s) + " "
-		return strings.Contains(words, " ssn ") || strings.Contains(words, " social security ")
-	})
+	words := " " + Key(label) + " "
+	return strings.Contains(words, " ssn ") || strings.Contains(words, " social security ")
 }
 
 // setIdentifiers finds the MRN among those typed as such (code MR of HL7's table 0203), else among those of no told
 // kind, which is how many small systems export theirs.
 func (p *Patient) setIdentifiers(list []object) {
-	var typed, untold []choice[string]
+	var typed, untold best[string]
 	for _, o := range list {
 		id := o.identifier()
-		if id.value == "" || id.isSSN() {
+		if id.value == "" || id.social {
 			continue
 		}
-		if p.Identifier == "" {
-			p.Identifier = id.value
-		}
+		p.Identifier = cmp.Or(p.Identifier, id.value)
 		c := class(mrnUses, id.use, 1)
 		switch {
 		case slices.Contains(id.codes, "MR"):
-			typed = append(typed, choice[string]{value: id.value, class: c})
+			typed.offer(id.value, 0, c)
 		case len(id.codes) == 0:
-			// The first, whatever its use, unless that is old.
-			untold = append(untold, choice[string]{value: id.value, class: max(c, 1)})
+			untold.offer(id.value, 0, max(c, 1)) // the first, whatever its use, unless that is old
 		}
 	}
-	p.MRN = cmp.Or(best(typed), best(untold))
+	p.MRN = cmp.Or(typed.value, untold.value)
 }
 
 func (p *Patient) setTelecoms(list []object) {
-	var phones, texts, emails []choice[string]
+	var phone, text, email best[string]
 	for _, o := range list {
 		system, value, use := o.text("system"), o.text("value"), o.text("use")
-		c := choice[string]{value: value, rank: o.number("rank", math.Inf(1)), class: class(telecomUses, use, 4)}
+		rank, c := o.number("rank", math.Inf(1)), class(telecomUses, use, 4)
 		switch {
 		case value == "" || use == "old":
 		case system == "phone":
-			phones = append(phones, c)
+			phone.offer(value, rank, c)
 		case system == "sms":
-			texts = append(texts, c)
+			text.offer(value, rank, c)
 		case system == "email":
-			emails = append(emails, c)
+			email.offer(value, rank, c)
 		}
 	}
-	p.Phone, p.Email = cmp.Or(best(phones), best(texts)), best(emails)
+	p.Phone, p.Email = cmp.Or(phone.value, text.value), email.value
 }
 
 func (p *Patient) setCity(list []object) {
-	var cities []choice[string]
+	var city best[string]
 	for _, o := range list {
-		use, city := o.text("use"), o.text("city")
-		if city != "" && use != "old" {
-			cities = append(cities, choice[string]{value: city, class: class(addressUses, use, 2)})
+		if name, use := o.text("city"), o.text("use"); name != "" && use != "old" {
+			city.offer(name, 0, class(addressUses, use, 2))
 		}
 	}
-	p.City = best(cities)
+	p.City = city.value
 }
 
 // What follows reads JSON. It is not left to encoding/json because that takes "Name" for name where FHIR is
@@ -310,14 +311,15 @@ func (p *Patient) setCity(list []object) {
 
 // reading is what the objects of one resource share.
 type reading struct {
-	strict bool     // else what is oddly shaped is left out in silence
-	err    error    // the first thing found wrong, if strict
-	room   []member // of all objects, because many small slices take longer than the reading
+	odd   bool     // something had not the shape that it should, and was left out
+	paths bool     // keep paths, so that err can name one
+	err   error    // what was odd first
+	room  []member // of all objects, because many small slices take longer than the reading
 }
 
 // object is a JSON object.
 type object struct {
-	path    string // where it stands, with a point at the end: "name[0]."
+	path    string // where it stands, with a point at the end: "name[0]."; "" if paths are not kept
 	members []member
 	in      *reading
 }
@@ -325,19 +327,18 @@ type object struct {
 type member struct{ key, value []byte }
 
 // open checks that raw is one JSON object that is a Patient.
-func open(raw []byte, in *reading) (object, error) {
+func (in *reading) open(raw []byte) (object, error) {
 	if !utf8.Valid(raw) { // first, because encoding/json would replace what is not
 		return object{}, errors.New("the resource is not valid UTF-8")
 	}
-	if err := checkJSON(raw); err != nil {
+	in.room = make([]member, 0, 128)
+	if err := in.checkJSON(raw); err != nil {
 		return object{}, err
 	}
-	raw = raw[skipSpace(raw, 0):]
-	if raw[0] != '{' {
+	if raw[skipSpace(raw, 0)] != '{' {
 		return object{}, errors.New("the resource must be a JSON object")
 	}
-	in.room = make([]member, 0, 96)
-	o := object{members: in.members(raw), in: in}
+	o := object{members: in.room, in: in}
 	v := o.get("resourceType")
 	switch {
 	case in.err != nil:
@@ -351,7 +352,8 @@ func open(raw []byte, in *reading) (object, error) {
 }
 
 func (o object) fail(key, rule string) {
-	if o.in.strict && o.in.err == nil {
+	o.in.odd = true
+	if o.in.paths && o.in.err == nil {
 		o.in.err = errors.New(o.path + key + " " + rule)
 	}
 }
@@ -400,12 +402,14 @@ func (o object) text(key string) string {
 // extensions but no value.
 func (o object) texts(key string) []string {
 	var list []string
-	o.each(key, func(n int, v []byte) {
-		if v[0] != '"' {
+	o.each(key, func(n int, v []byte, i int) int {
+		end := skipValue(v, i)
+		if v[i] != '"' {
 			o.fail(element(key, n), "must be a string")
-		} else if s := clean(decodeString(v)); s != "" {
+		} else if s := clean(decodeString(v[i:end])); s != "" {
 			list = append(list, s)
 		}
+		return end
 	})
 	return list
 }
@@ -445,25 +449,39 @@ func (o object) object(key string) object {
 		}
 		return object{in: o.in}
 	}
-	return object{path: o.path + key + ".", members: o.in.members(v), in: o.in}
+	e := object{in: o.in}
+	if o.in.paths {
+		e.path = o.path + key + "."
+	}
+	e.members, _ = o.in.members(v, 0)
+	return e
 }
 
 func (o object) objects(key string) []object {
 	var list []object
-	o.each(key, func(n int, v []byte) {
-		if v[0] != '{' {
+	o.each(key, func(n int, v []byte, i int) int {
+		if v[i] != '{' {
 			o.fail(element(key, n), "must be an object")
-			return
+			return skipValue(v, i)
 		}
-		list = append(list, object{path: o.path + element(key, n) + ".", members: o.in.members(v), in: o.in})
+		e := object{in: o.in}
+		if o.in.paths {
+			e.path = o.path + element(key, n) + "."
+		}
+		e.members, i = o.in.members(v, i)
+		if list == nil {
+			list = make([]object, 0, 4)
+		}
+		list = append(list, e)
+		return i
 	})
 	return list
 }
 
 func element(key string, n int) string { return key + "[" + strconv.Itoa(n) + "]" }
 
-// each visits the elements of a list that are not null.
-func (o object) each(key string, visit func(n int, v []byte)) {
+// each visits the elements of a list that are not null: the nth begins at v[i], and visit gives the place after it.
+func (o object) each(key string, visit func(n int, v []byte, i int) int) {
 	v := o.get(key)
 	if v == nil {
 		return
@@ -474,31 +492,37 @@ func (o object) each(key string, visit func(n int, v []byte)) {
 	}
 	n := 0
 	for i := skipSpace(v, 1); v[i] != ']'; n++ {
-		start := i
-		i = skipValue(v, i)
-		if e := present(v[start:i]); e != nil {
-			visit(n, e)
+		if v[i] == 'n' {
+			i = skipValue(v, i)
+		} else {
+			i = visit(n, v, i)
 		}
 		i = skipComma(v, i)
 	}
 }
 
-// members takes a JSON object apart.
-func (in *reading) members(raw []byte) []member {
+// members takes the object apart that begins at i, and gives the place after it too.
+func (in *reading) members(raw []byte, i int) ([]member, int) {
 	from := len(in.room)
-	for i := skipSpace(raw, 1); raw[i] != '}'; {
-		start := i
+	for i = skipSpace(raw, i+1); raw[i] != '}'; {
+		key := i
 		i = skipString(raw, i)
-		key := raw[start+1 : i-1]
-		if bytes.IndexByte(key, '\\') >= 0 {
-			key = []byte(decodeString(raw[start:i]))
-		}
-		start = skipSpace(raw, skipSpace(raw, i)+1) // over the colon
-		i = skipValue(raw, start)
-		in.room = append(in.room, member{key: key, value: raw[start:i]})
+		value := skipSpace(raw, skipSpace(raw, i)+1) // over the colon
+		name := raw[key:i]
+		i = skipValue(raw, value)
+		in.keep(name, raw[value:i])
 		i = skipComma(raw, i)
 	}
-	return in.room[from:]
+	return in.room[from:], i + 1
+}
+
+// keep takes the name in its quotation marks.
+func (in *reading) keep(name, value []byte) {
+	key := name[1 : len(name)-1]
+	if bytes.IndexByte(key, '\\') >= 0 {
+		key = []byte(decodeString(name))
+	}
+	in.room = append(in.room, member{key: key, value: value})
 }
 
 func skipSpace(raw []byte, i int) int {
@@ -561,9 +585,10 @@ func skipValue(raw []byte, i int) int {
 }
 
 // checkJSON says whether raw is one JSON value by RFC 8259, nested maxDepth deep at most. It stands here because json.Valid
-// takes as long as all the rest together; a fuzz test holds the two to the same answers.
-func checkJSON(raw []byte) error {
-	i, err := checkValue(raw, skipSpace(raw, 0), 0)
+// takes as long as all the rest together; a fuzz test holds the two to the same answers. On its way it keeps the members
+// of the outermost object.
+func (in *reading) checkJSON(raw []byte) error {
+	i, err := in.checkValue(raw, skipSpace(raw, 0), 0)
 	if err == nil && skipSpace(raw, i) < len(raw) {
 		err = errNotJSON
 	}
@@ -579,7 +604,7 @@ func at(raw []byte, i int) byte {
 }
 
 // checkValue gives the place after the value that begins at i, as the functions after it do for what they check.
-func checkValue(raw []byte, i, depth int) (int, error) {
+func (in *reading) checkValue(raw []byte, i, depth int) (int, error) {
 	switch c := at(raw, i); c {
 	case '"':
 		return checkString(raw, i)
@@ -587,7 +612,7 @@ func checkValue(raw []byte, i, depth int) (int, error) {
 		if depth == maxDepth {
 			return i, errTooDeep
 		}
-		return checkList(raw, i, depth+1, c+2) // in ASCII } and ] stand two after their partners
+		return in.checkList(raw, i, depth+1, c+2) // in ASCII } and ] stand two after their partners
 	case 't':
 		return checkWord(raw, i, "true")
 	case 'f':
@@ -598,20 +623,25 @@ func checkValue(raw []byte, i, depth int) (int, error) {
 	return checkNumber(raw, i)
 }
 
-func checkList(raw []byte, i, depth int, end byte) (int, error) {
+func (in *reading) checkList(raw []byte, i, depth int, end byte) (int, error) {
 	i = skipSpace(raw, i+1)
 	if at(raw, i) == end {
 		return i + 1, nil
 	}
 	for {
 		var err error
+		var name []byte
 		if end == '}' {
-			if i, err = checkKey(raw, i); err != nil {
+			if name, i, err = checkKey(raw, i); err != nil {
 				return i, err
 			}
 		}
-		if i, err = checkValue(raw, i, depth); err != nil {
+		value := i
+		if i, err = in.checkValue(raw, i, depth); err != nil {
 			return i, err
+		}
+		if depth == 1 && name != nil {
+			in.keep(name, raw[value:i])
 		}
 		i = skipSpace(raw, i)
 		switch at(raw, i) {
@@ -626,15 +656,16 @@ func checkList(raw []byte, i, depth int, end byte) (int, error) {
 }
 
 // checkKey goes to the value after the colon.
-func checkKey(raw []byte, i int) (int, error) {
-	i, err := checkString(raw, i)
+func checkKey(raw []byte, i int) (name []byte, value int, err error) {
+	end, err := checkString(raw, i)
 	if err != nil {
-		return i, err
+		return nil, end, err
 	}
-	if i = skipSpace(raw, i); at(raw, i) != ':' {
-		return i, errNotJSON
+	colon := skipSpace(raw, end)
+	if at(raw, colon) != ':' {
+		return nil, colon, errNotJSON
 	}
-	return skipSpace(raw, i+1), nil
+	return raw[i:end], skipSpace(raw, colon+1), nil
 }
 
 func checkWord(raw []byte, i int, word string) (int, error) {

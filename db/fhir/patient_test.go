@@ -468,7 +468,7 @@ func FuzzParse(f *testing.F) {
 func FuzzCheckJSON(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		err := checkJSON(raw)
+		err := new(reading).checkJSON(raw)
 		if errors.Is(err, errTooDeep) {
 			return
 		}
