@@ -113,8 +113,8 @@ func (b *tab) until(js string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`JSON.stringify({at: navigation.currentEntry.index, urls: navigation.entries().map(e => e.url.slice(-6)), href: location.href.slice(-6), trans: !!navigation.transition, hidden: document.documentElement.hidden}) + "\n" + document.body.innerText`))
-			b.t.Fatalf("not so: %s (%v)\nthe page is %.800s", js, err, text)
+			text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`location.pathname + "\n" + document.body.innerText`))
+			b.t.Fatalf("not so: %s (%v)\nthe page is %.500s", js, err, text)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
