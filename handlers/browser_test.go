@@ -303,19 +303,25 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.want("nothing of a patient is to be seen", `document.querySelector("table, h1 bdi, .person")`, nil)
 }
 
-// TestTheBrowserOfTheseTestsHasABackForwardCache is the control: without that cache, pressing Back proves nothing.
+// TestTheBrowserOfTheseTestsHasABackForwardCache is the control: without that cache, pressing Back proves nothing. It
+// asks with pages that may be stored; Chromium keeps pages that may not be only when it likes.
 func TestTheBrowserOfTheseTestsHasABackForwardCache(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
 		fmt.Fprintf(w, `<!DOCTYPE html><title>fresh</title><script>onpageshow = e => { if (e.persisted) document.title = "kept"; }</script><p>%s`, r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
 	b := chromium(t, server.URL)
-	b.open("/one")
-	b.open("/two")
-	b.back()
-	b.until(`document.title === "kept"`)
+	for range 5 { // a browser under pressure may drop a page from it now and then
+		b.open("/one")
+		b.open("/two")
+		b.back()
+		b.until(`document.readyState === "complete" && location.pathname === "/one"`)
+		if b.eval(`document.title`) == "kept" {
+			return
+		}
+	}
+	b.t.Errorf("no page was kept: %v", b.eval(`JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons)`))
 }
 
 func TestBackAfterTheSessionEndedElsewhereShowsNothing(t *testing.T) {

@@ -5,4 +5,4 @@ package fhir
 import "testing"
 
 // The same promise as in the fast suite, with files that could not hide in the heap.
-func TestReaderMemoryStaysFlatOverLargeFiles(t *testing.T) { memoryStaysFlat(t, 150) }
+func TestProveReaderMemoryStaysFlatOverLargeFiles(t *testing.T) { memoryStaysFlat(t, 150) }
