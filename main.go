@@ -167,6 +167,7 @@ type rawSettings struct {
 type settings struct {
 	environment, databaseURL, databaseCA, migrateURL string
 	sessionKeys                                      []string
+	keyMadeUp                                        bool // sessions end with the process
 	secure                                           bool
 	idle, lifetime                                   time.Duration
 	clinic, locale, help                             string
@@ -265,6 +266,7 @@ func readKeys(s *settings, text string, bad func(string, ...any)) []string {
 		}
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails (crypto/rand)
+		s.keyMadeUp = true
 		return []string{hex.EncodeToString(key)}
 	}
 	keys := strings.Split(text, ",")
@@ -352,6 +354,9 @@ func (serveCmd) Run(a *app) error {
 	defer d.Close()
 	if err := a.migrator().Up(a.ctx); err != nil {
 		return err
+	}
+	if a.settings.keyMadeUp {
+		a.log.Warn("SESSION_SECRET_KEY is not set, so a key was made up: everybody is signed out when this process ends")
 	}
 	if has, err := d.HasAdmin(a.ctx); err != nil {
 		return err
@@ -769,11 +774,23 @@ func (c demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	ours := func() error {
+		if a.settings.dataDir != "" { // chosen by whoever starts this
+			return nil
+		}
+		return localpg.CheckOwner(dir)
+	}
+	if err := ours(); err != nil {
+		return err
+	}
 	server, err := localpg.Start(a.ctx, localpg.Options{Dir: filepath.Join(dir, "postgres"), Durable: true, BinDir: a.settings.postgresBin})
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
+	if err := ours(); err != nil { // somebody may have been quicker to make it
+		return err
+	}
 	if err := db.EnsureDatabase(a.ctx, server.URL("postgres"), "chartroom", c.Fresh); err != nil {
 		return err
 	}

@@ -347,6 +347,32 @@ func dump(t *testing.T, dbURL string) string {
 	return strings.Join(rows, "")
 }
 
+func TestADatabaseThatStartsLaterIsWaitedFor(t *testing.T) {
+	dir := filepath.Join(home(t), "pg")
+	start := func() *localpg.Server {
+		s, err := localpg.Start(context.Background(), localpg.Options{Dir: dir, BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := start()
+	dbURL := first.URL("postgres")
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	p := program(t, []string{"DATABASE_URL=" + dbURL, "LISTEN_ADDR=127.0.0.1:0"}).start()
+	p.output(p.stderr, `(does not answer yet)`)
+	later := start()
+	defer later.Stop()
+	p.output(p.stderr, `msg=(serving)`)
+	if !strings.Contains(p.stderr.String(), "SESSION_SECRET_KEY is not set") {
+		t.Error("it does not warn that it made a key up")
+	}
+	_ = p.Process.Signal(syscall.SIGTERM)
+	p.finish()
+}
+
 func TestServeStopsWithinItsTimeAndFinishesWhatItBegan(t *testing.T) {
 	dbURL := dbtest.URL(t)
 	p, at := serving(t, dbURL)

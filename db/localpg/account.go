@@ -85,3 +85,19 @@ func (a account) maySearch(dir fs.FileInfo) bool {
 		return mode&0o001 != 0
 	}
 }
+
+// CheckOwner refuses a directory that another account made: whoever owns it can replace what is kept there. One that is
+// not there yet is fine.
+func CheckOwner(dir string) error {
+	info, err := os.Lstat(dir) // of a link itself, not of what it points to
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || owner(info) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of this account's own (uid %d): remove it, or choose another one with CHARTROOM_DATA_DIR", dir, os.Geteuid())
+	}
+	return nil
+}

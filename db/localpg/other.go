@@ -39,3 +39,6 @@ func (*Server) Done() <-chan struct{} {
 
 // TempDir makes a fresh directory below os.TempDir().
 func TempDir() (string, error) { return os.MkdirTemp("", "chartroom-pg-") }
+
+// CheckOwner has nothing to check where there is no server.
+func CheckOwner(string) error { return nil }
