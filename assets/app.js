@@ -13,9 +13,10 @@
   // Back to another state of the list: the page of that address is asked for. Chromium at times drops a navigation that
   // begins while the step through the history is still ending (seen in 1 of 15 runs with htmx's own reload), so it is
   // asked for until it comes; a list never stands under the address of another one.
-  let shown = location.href;
+  const address = () => location.pathname + location.search; // a step to #main is a step within the page
+  let shown = address();
   const catchUp = () => {
-    if (location.href === shown) return;
+    if (address() === shown) return;
     document.documentElement.hidden = true;
     location.replace(location.href);
     setTimeout(catchUp, 300);
@@ -23,7 +24,7 @@
   addEventListener("popstate", () => setTimeout(catchUp));
   document.addEventListener("htmx:before:history:restore", (e) => e.preventDefault());
   for (const change of ["push", "replace"]) {
-    document.addEventListener(`htmx:after:history:${change}`, () => { shown = location.href; });
+    document.addEventListener(`htmx:after:history:${change}`, () => { shown = address(); });
   }
 
   const list = () => document.getElementById("list");

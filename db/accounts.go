@@ -66,8 +66,13 @@ func (d *DB) SignIn(ctx context.Context, username, password string, from Viewer,
 	case <-ctx.Done():
 		return Session{}, fmt.Errorf("wait to verify a password: %w", ctx.Err())
 	}
-	right, rehash := verifyPassword(a.PasswordHash, password)
-	<-hashing
+	right, rehash := func() (bool, bool) {
+		defer func() { <-hashing }()
+		return verifyPassword(a.PasswordHash, password)
+	}()
+	// Who hangs up now has had their guess: it is recorded all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 
 	kind := ""
 	switch {

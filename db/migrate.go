@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -37,8 +38,13 @@ type SchemaStatus struct {
 	Dirty   bool // a migration was interrupted; the next start repairs it
 }
 
-// migrationLock is any number that nobody else locks.
-const migrationLock = 0x63686172746d
+// Advisory locks, any numbers that nobody else locks. migrationLock keeps processes apart. transactionLock is held by
+// the transaction of each migration: a killed process loses the first at once, while the server's side of it may go on,
+// and commit, for a while.
+const (
+	migrationLock   = 0x63686172746d
+	transactionLock = 0x63686172746e
+)
 
 // Up brings the schema to this program's newest migration. A schema that is newer, after the program was rolled back,
 // is left alone and worked with. A table of a foreign program under a name that we need is an error that names it.
@@ -53,8 +59,8 @@ func (m Migrator) Up(ctx context.Context) error {
 		if err == nil && there {
 			_, err = conn.Exec(ctx, `SELECT audit_events_make_partitions(24)`)
 		}
-		if err != nil {
-			return fmt.Errorf("make the audit's partitions: %w", err)
+		if err != nil { // there are two years of them, and a default one: no reason not to start
+			m.Log.Warn("the audit's partitions for the coming months could not be made, the next start tries again", "error", err)
 		}
 		return nil
 	})
@@ -82,6 +88,11 @@ func (m Migrator) Down(ctx context.Context, n int) error {
 // downOne notes where it starts from, because golang-migrate's mark bears the version that it goes to, and whoever
 // finds that mark after a kill must know that the migration above it still stands.
 func (m Migrator) downOne(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConfig) error {
+	release, err := hold(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer release()
 	st, err := m.status(ctx, conn)
 	if err != nil {
 		return err
@@ -103,6 +114,7 @@ func (m Migrator) downOne(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConf
 	if _, err := conn.Exec(ctx, fmt.Sprintf(`COMMENT ON TABLE schema_migrations IS '%s%d'`, downFrom, from)); err != nil {
 		return err
 	}
+	release()
 	if err := mig.Steps(-1); err != nil {
 		return err
 	}
@@ -220,6 +232,11 @@ func (m Migrator) retryLocks(ctx context.Context, f func() error) error {
 }
 
 func (m Migrator) up(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConfig) error {
+	release, err := hold(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer release()
 	st, err := m.status(ctx, conn)
 	switch {
 	case err != nil:
@@ -251,11 +268,23 @@ func (m Migrator) up(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConfig) e
 			return fmt.Errorf("clear the mark of an interrupted migration: %w", err)
 		}
 	}
-	m.Log.Info("migrating the database", "from", st.Version, "to", st.Newest)
+	release()
+	m.Log.Info("migrating the database", "from", max(st.Version, 0), "to", st.Newest)
 	if err := ignoreNoChange(mig.Up()); err != nil {
 		return err
 	}
 	return ctx.Err()
+}
+
+// hold waits for what a killed process has left running, and keeps anything else of it from beginning while the mark is
+// read and repaired. The function that it returns lets go; it may be called twice.
+func hold(ctx context.Context, conn *pgx.Conn) (release func(), err error) {
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, transactionLock); err != nil {
+		return nil, fmt.Errorf("wait for an interrupted migration: %w", err)
+	}
+	return sync.OnceFunc(func() {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, transactionLock) // else with the connection
+	}), nil
 }
 
 func (m Migrator) open(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
@@ -271,25 +300,37 @@ func (m Migrator) open(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
 }
 
 // clearing makes each migration remove its own dirty mark in the implicit transaction that its statements share. A mark
-// that stands then means "rolled back", never "perhaps applied", and can be repaired without a person.
+// that stands then means "rolled back", never "perhaps applied", and can be repaired without a person. It begins by
+// making sure that the mark is still its own: the process that set it may be dead, and another one have taken over.
+// lock_not_available (55P03) makes the runner look again.
 type clearing struct{ source.Driver }
 
 func (c clearing) ReadUp(v uint) (io.ReadCloser, string, error) {
-	return c.append(c.Driver.ReadUp(v))
+	r, id, err := c.Driver.ReadUp(v)
+	return guarded(int(v), r, id, err)
 }
 
 func (c clearing) ReadDown(v uint) (io.ReadCloser, string, error) {
-	return c.append(c.Driver.ReadDown(v))
+	to := -1
+	if before, err := c.Driver.Prev(v); err == nil {
+		to = int(before)
+	}
+	r, id, err := c.Driver.ReadDown(v)
+	return guarded(to, r, id, err)
 }
 
-func (clearing) append(r io.ReadCloser, id string, err error) (io.ReadCloser, string, error) {
+func guarded(marked int, r io.ReadCloser, id string, err error) (io.ReadCloser, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	// On the file's first line, so that the lines in PostgreSQL's errors are the file's.
+	before := fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d); DO $guard$ BEGIN IF NOT EXISTS (SELECT 1 FROM schema_migrations `+
+		`WHERE version = %d AND dirty) THEN RAISE EXCEPTION 'another process has taken over' USING ERRCODE = '55P03'; END IF; END $guard$; `,
+		transactionLock, marked)
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(r, strings.NewReader("\n;UPDATE schema_migrations SET dirty = false;")), r}, id, nil
+	}{io.MultiReader(strings.NewReader(before), r, strings.NewReader("\n;UPDATE schema_migrations SET dirty = false;")), r}, id, nil
 }
 
 func (m Migrator) status(ctx context.Context, conn *pgx.Conn) (SchemaStatus, error) {
@@ -350,17 +391,21 @@ func (m Migrator) refuseForeign(ctx context.Context, conn *pgx.Conn, done int) e
 		}
 		for _, match := range createsTable.FindAllStringSubmatch(string(text), -1) {
 			table := match[1]
-			var there bool
+			var there, first bool
 			var columns []string
 			err := conn.QueryRow(ctx, `
-				SELECT to_regclass(quote_ident($1)) IS NOT NULL,
+				SELECT to_regclass(quote_ident($1)) IS NOT NULL, to_regclass(quote_ident($1)) = to_regclass(format('%I.%I', current_schema(), $1)) IS TRUE,
 				       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped)`,
-				table).Scan(&there, &columns)
-			if err != nil {
+				table).Scan(&there, &first, &columns)
+			switch {
+			case err != nil:
 				return fmt.Errorf("look for tables that are in the way: %w", err)
-			}
-			if there && !(table == "users" && containsAll(columns, usersColumns)) {
+			case !there:
+			case table != "users" || !containsAll(columns, usersColumns):
 				return foreign(table)
+			case !first: // it would not be adopted, a new and empty one would be made beside it
+				return errors.New("the predecessor's table \"users\" stands in another schema than the first of search_path, where new tables go: " +
+					"put its schema first, for example with options=-csearch_path%3DNAME in the address (nothing was changed)")
 			}
 		}
 	}

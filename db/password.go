@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -63,20 +65,26 @@ func shorten(p []byte) []byte {
 	return []byte(base64.StdEncoding.EncodeToString(sum[:]))
 }
 
+// usable is a hash that bcrypt computes to the end. $2a$, $2b$ and $2y$ are one algorithm; $2x$ and $2$ are not, though
+// x/crypto would take them.
+var usable = regexp.MustCompile(`^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$`)
+
+// maxCost: a hash beyond it would hold a core for seconds or hours, at everybody's expense.
+const maxCost = 14
+
 // verifyPassword compares in the time of one bcrypt at cost 12, whatever the hash is, also for none at all, so that the
 // time tells nothing about the account. rehash says that the password was right and its hash should be made again.
 func verifyPassword(hash, password string) (ok, rehash bool) {
 	inner, long := strings.CutPrefix(hash, longPrefix)
-	cost, err := bcrypt.Cost([]byte(inner))
-	// $2a$, $2b$ and $2y$ are one algorithm. $2x$ and $2$ are not, though x/crypto would take them.
-	foreign := strings.HasPrefix(inner, "$2b$") || strings.HasPrefix(inner, "$2y$")
-	if err != nil || !foreign && !strings.HasPrefix(inner, "$2a$") {
-		inner, cost = "", 0
+	cost := 0
+	if m := usable.FindStringSubmatch(inner); m != nil {
+		cost, _ = strconv.Atoi(m[1])
 	}
+	foreign := strings.HasPrefix(inner, "$2b$") || strings.HasPrefix(inner, "$2y$")
+	compare := cost >= bcrypt.MinCost && cost <= maxCost
 	p := []byte(norm.NFC.String(password))
 	tooLong := false
 	switch {
-	case inner == "":
 	case long:
 		p = shorten(p)
 	case foreign: // the predecessor's library hashed what the browser sent, cut at 72 bytes
@@ -84,12 +92,12 @@ func verifyPassword(hash, password string) (ok, rehash bool) {
 		tooLong = len(p) > bcryptBytes
 		p = p[:min(len(p), bcryptBytes)]
 	case len(p) > bcryptBytes: // ours never hashes that many this way: x/crypto would look at the first 72 only
-		inner = ""
+		compare = false
 	}
 	if len(password) > maxPasswordBytes || strings.ContainsRune(password, 0) || !utf8.ValidString(password) {
-		p, inner = nil, "" // bcrypt repeats its key around the NUL that ends it: "a" would pass as "a\x00a"
+		p, compare = nil, false // bcrypt repeats its key around the NUL that ends it: "a" would pass as "a\x00a"
 	}
-	if inner == "" {
+	if !compare {
 		spend(p, bcryptCost)
 		return false, false
 	}

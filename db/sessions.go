@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -141,6 +142,9 @@ func (s *SessionStore) Commit(token string, b []byte, expiry time.Time) error {
 }
 func (s *SessionStore) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
+// ErrUnreadableSession is a stored session that this program cannot read. It counts as none.
+var ErrUnreadableSession = errors.New("the stored session is not readable")
+
 // SessionCodec writes a Session as JSON, in place of scs's gob, which no trigger and no other language can read.
 type SessionCodec struct{}
 
@@ -163,7 +167,7 @@ func (SessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	var r sessionRecord
 	if err := json.Unmarshal(b, &r); err != nil {
 		// Not the cause: it may quote what stood there.
-		return time.Time{}, nil, fmt.Errorf("the stored session is not readable")
+		return time.Time{}, nil, ErrUnreadableSession
 	}
 	return r.Deadline, map[string]any{sessionKey: r.Session}, nil
 }
@@ -174,6 +178,11 @@ func (d *DB) Sessions(lifetime time.Duration) *scs.SessionManager {
 	m := scs.New()
 	m.Store, m.Codec, m.Lifetime, m.IdleTimeout = d.sessions, SessionCodec{}, lifetime, 0
 	return m
+}
+
+// EndSession ends a session by its token alone, whatever stands in it.
+func (d *DB) EndSession(ctx context.Context, token string) error {
+	return d.sessions.DeleteCtx(ctx, token)
 }
 
 // PutSession places the one value that a session holds into scs's map, with a fresh id.

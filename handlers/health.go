@@ -16,7 +16,8 @@ func (s *Server) healthcheck(w http.ResponseWriter, r *http.Request) error {
 	s.health.Lock()
 	defer s.health.Unlock()
 	if time.Since(s.healthyAt) > time.Second {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		// Not ended by the one who asks: the answer is for everybody.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
 		defer cancel()
 		s.healthy = s.DB.Ping(ctx) == nil
 		s.healthyAt = time.Now()

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strings"
 
@@ -20,7 +21,8 @@ func isFragment(r *http.Request) bool {
 // render writes a component whole or not at all: a failure half-way must not leave half a page under a good status.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	var buf bytes.Buffer
-	if err := c.Render(r.Context(), &buf); err != nil {
+	// templ renders nothing under a context that has ended, and "it took too long" is a page too.
+	if err := c.Render(context.WithoutCancel(r.Context()), &buf); err != nil {
 		s.Log.Error("render", "request", scopeOf(r).id, "error", err)
 		status = http.StatusInternalServerError
 		buf.Reset()

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -79,7 +80,7 @@ func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, session db
 	ctx, cancel := durable(r.Context())
 	defer cancel()
 	sm := s.sessions
-	ctx, err := sm.Load(ctx, scopeOf(r).viewer.Token)
+	ctx, err := s.loadSession(ctx, scopeOf(r).viewer.Token)
 	if err != nil {
 		return err
 	}
@@ -95,12 +96,24 @@ func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, session db
 	return nil
 }
 
+// loadSession gives scs's session for a token. One that cannot be read is ended, and counts as none (ASVS 1.5.2).
+func (s *Server) loadSession(ctx context.Context, token string) (context.Context, error) {
+	loaded, err := s.sessions.Load(ctx, token)
+	if !errors.Is(err, db.ErrUnreadableSession) {
+		return loaded, err
+	}
+	if err := s.DB.EndSession(ctx, token); err != nil {
+		return nil, err
+	}
+	return s.sessions.Load(ctx, "")
+}
+
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	sc := scopeOf(r)
 	if sc.viewer.Token != "" {
 		ctx, cancel := durable(db.WithSignOut(r.Context(), sc.viewer.Client, sc.id))
 		defer cancel()
-		ctx, err := s.sessions.Load(ctx, sc.viewer.Token)
+		ctx, err := s.loadSession(ctx, sc.viewer.Token)
 		if err != nil {
 			return wrap("sign out", err)
 		}

@@ -96,8 +96,8 @@ func CheckOwner(dir string) error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() || owner(info) != os.Geteuid() {
-		return fmt.Errorf("%s is not a directory of this account's own (uid %d): remove it, or choose another one with CHARTROOM_DATA_DIR", dir, os.Geteuid())
+	if !info.IsDir() || owner(info) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s is not a directory that this account (uid %d) alone may write to: remove it, or choose another one with CHARTROOM_DATA_DIR", dir, os.Geteuid())
 	}
 	return nil
 }
