@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -207,11 +208,12 @@ func readSettings(raw rawSettings) (settings, []string) {
 	}
 	s := settings{
 		environment: oneOf("ENVIRONMENT", raw.Environment, "development", "development", "test", "production"),
-		databaseURL: raw.DatabaseURL, databaseCA: raw.DatabaseCACert, migrateURL: orElse(raw.DatabaseMigrateURL, raw.DatabaseURL),
-		secure:   oneOf("SESSION_SECURE", strings.ToLower(raw.SessionSecure), "false", "true", "false") == "true",
-		idle:     duration("SESSION_IDLE_TIMEOUT", raw.SessionIdleTimeout, 15*time.Minute, time.Second, 24*time.Hour),
-		lifetime: duration("SESSION_LIFETIME", raw.SessionLifetime, 12*time.Hour, time.Second, 24*time.Hour),
-		clinic:   orElse(raw.ClinicName, "Chartroom"), locale: orElse(raw.ClinicLocale, "en"), help: raw.ClinicHelp,
+		databaseURL: strings.TrimSpace(raw.DatabaseURL), databaseCA: raw.DatabaseCACert,
+		migrateURL: strings.TrimSpace(orElse(raw.DatabaseMigrateURL, raw.DatabaseURL)),
+		secure:     oneOf("SESSION_SECURE", strings.ToLower(raw.SessionSecure), "false", "true", "false") == "true",
+		idle:       duration("SESSION_IDLE_TIMEOUT", raw.SessionIdleTimeout, 15*time.Minute, time.Second, 24*time.Hour),
+		lifetime:   duration("SESSION_LIFETIME", raw.SessionLifetime, 12*time.Hour, time.Second, 24*time.Hour),
+		clinic:     orElse(raw.ClinicName, "Chartroom"), locale: orElse(raw.ClinicLocale, "en"), help: raw.ClinicHelp,
 		dataDir: raw.ChartroomDataDir, postgresBin: raw.ChartroomPostgres,
 	}
 	if oneOf("SESSION_AUTH_ENABLED", strings.ToLower(raw.SessionAuthEnabled), "true", "true", "false") == "false" {
@@ -244,11 +246,25 @@ func readSettings(raw rawSettings) (settings, []string) {
 		if !s.secure {
 			bad("SESSION_SECURE must be true in production: serve over HTTPS")
 		}
-		for _, a := range []struct{ name, url string }{{"DATABASE_URL", s.databaseURL}, {"DATABASE_MIGRATE_URL", raw.DatabaseMigrateURL}} {
-			if why := db.CheckTransport(a.url, s.databaseCA); why != "" && (a.url != "" || a.name == "DATABASE_URL") {
-				bad("%s %s", a.name, why)
+	}
+	for _, a := range []struct{ name, url string }{{"DATABASE_URL", s.databaseURL}, {"DATABASE_MIGRATE_URL", raw.DatabaseMigrateURL}} {
+		if a.url == "" && a.name != "DATABASE_URL" {
+			continue
+		}
+		if why := db.CheckAddress(a.url, s.databaseCA); why != "" {
+			bad("%s %s", a.name, why)
+		} else if s.production() {
+			refuse, warn := db.CheckTransport(a.url, s.databaseCA)
+			if refuse != "" {
+				bad("%s %s", a.name, refuse)
+			}
+			if warn != "" {
+				s.warnings = append(s.warnings, a.name+" "+warn)
 			}
 		}
+	}
+	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
+		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
 	}
 	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_KEY": raw.AuditKey, "AUDIT_LOG": raw.AuditLog, "AUDIT_RETENTION": raw.AuditRetention} {
 		if value != "" {
@@ -286,7 +302,7 @@ func readKeys(s *settings, text string, bad func(string, ...any)) []string {
 func guessable(key string) bool {
 	lower := strings.ToLower(key)
 	for _, word := range []string{"secret", "change", "your-", "your_", "example", "placeholder", "password", "replace", "insert",
-		"generate", "random", "session", "chartroom", "minimum", "production", "12345678", "abcdefgh", "qwerty", "deadbeef"} {
+		"generate", "random", "session", "chartroom", "minimum", "production", "12345678", "abcdefgh", "qwerty", "deadbeef", "01234567", "76543210", "fedcba98", "00112233"} {
 		if strings.Contains(lower, word) {
 			return true
 		}
@@ -327,8 +343,10 @@ func (needsDatabase) needs(s *settings) []string {
 }
 
 // openDB connects; with sessions only for commands that serve.
-func (a *app) openDB() (*db.DB, error) {
-	return db.Open(a.ctx, db.Config{URL: a.settings.databaseURL, CACert: a.settings.databaseCA,
+func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.databaseURL) }
+
+func (a *app) openAt(url string) (*db.DB, error) {
+	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.databaseCA,
 		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion()}, a.log)
 }
 
@@ -664,7 +682,7 @@ type importCmd struct {
 }
 
 func (c importCmd) Run(a *app) error {
-	d, err := a.openDB()
+	d, err := a.openAt(a.settings.migrateURL) // direct: it keeps notes in a temporary table, which a pooler would scatter
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"chartroom/db"
 	"chartroom/db/dbtest"
@@ -199,4 +200,28 @@ func TestChangesThatEndSessions(t *testing.T) {
 	if err := d.DisableUser(ctx, "test", "nobody"); err == nil || !strings.Contains(err.Error(), "user list") {
 		t.Errorf("an unknown user: %v", err)
 	}
+}
+
+// TestARefusalIsRecordedAlsoForWhoHangsUp guards the count of guesses: who ends the connection while the password is
+// being verified must not guess for nothing.
+func TestARefusalIsRecordedAlsoForWhoHangsUp(t *testing.T) {
+	d, url := dbtest.Open(t)
+	c := dbtest.Conn(t, url)
+	addUser(t, c, "ada", "clinician")
+	for try := range 10 {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(60*time.Millisecond, cancel) // verifying takes 200 and more
+		_, err := d.SignIn(ctx, "ada", "a wrong password", db.Viewer{}, "")
+		n := value[int](t, c, `SELECT count(*) FROM audit_events WHERE outcome = 'refused'`)
+		if errors.Is(err, db.ErrRefused) {
+			if n != 1 {
+				t.Errorf("%d refusals recorded", n)
+			}
+			return
+		}
+		if n != 0 {
+			t.Fatalf("try %d: %v, and %d recorded", try, err, n)
+		}
+	}
+	t.Error("it was always cut off before the password was looked at")
 }

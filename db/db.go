@@ -133,15 +133,25 @@ func verifyServer(cfg *pgx.ConnConfig, caCert string) error {
 	return nil
 }
 
-// CheckTransport says what is wrong with how an address reaches the database, for production: "" when the connection
-// is encrypted or stays on this machine. pgx takes an address without sslmode for "TLS if offered, else in the clear".
-func CheckTransport(url, caCert string) string {
+// CheckAddress says why an address cannot be used at all, or "".
+func CheckAddress(url, caCert string) string {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return "cannot be read"
+		return "cannot be read: " + hideAddress(err).Error()
 	}
-	if verifyServer(cfg, caCert) != nil {
-		return "comes with a DATABASE_CA_CERT that holds no certificate in PEM form"
+	if err := verifyServer(cfg, caCert); err != nil {
+		return "cannot be used: " + err.Error()
+	}
+	return ""
+}
+
+// CheckTransport says what production makes of how an address reaches the database: refuse is why it is not accepted,
+// warn what should be better; both are "" when the server is verified or the connection stays on this machine. pgx
+// takes an address without sslmode for "TLS if offered, else in the clear". The address must have passed CheckAddress.
+func CheckTransport(url, caCert string) (refuse, warn string) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil || verifyServer(cfg, caCert) != nil {
+		return "cannot be read", ""
 	}
 	hosts := []pgconn.FallbackConfig{{Host: cfg.Host, TLSConfig: cfg.TLSConfig}}
 	for _, f := range cfg.Fallbacks {
@@ -150,11 +160,15 @@ func CheckTransport(url, caCert string) string {
 	for _, h := range hosts {
 		ip := net.ParseIP(h.Host)
 		local := strings.HasPrefix(h.Host, "/") || h.Host == "localhost" || ip != nil && ip.IsLoopback()
-		if h.TLSConfig == nil && !local {
-			return "would let health data travel unencrypted: set DATABASE_CA_CERT, or sslmode=verify-full in the address"
+		switch {
+		case local:
+		case h.TLSConfig == nil:
+			return "would let health data travel unencrypted: set DATABASE_CA_CERT, or sslmode=verify-full in the address", ""
+		case h.TLSConfig.InsecureSkipVerify && h.TLSConfig.VerifyPeerCertificate == nil && h.TLSConfig.VerifyConnection == nil:
+			warn = "does not verify the database's certificate: set DATABASE_CA_CERT, or sslmode=verify-full in the address"
 		}
 	}
-	return ""
+	return "", warn
 }
 
 func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,6 +39,9 @@ const (
 	importBatch      = 500
 	importBatchBytes = 8 << 20
 )
+
+// maxShown is how many bytes of a value the list keeps. The resource keeps all of it; a page of 25 rows must stay a page.
+const maxShown = 500
 
 type importRow struct {
 	where    string
@@ -145,8 +149,13 @@ func (im *importer) key(ctx context.Context, e fhir.Entry, row importRow) (strin
 	if row.patient.ID != "" {
 		return "id:" + row.patient.ID, nil
 	}
-	if uuid, ok := strings.CutPrefix(e.FullURL, "urn:uuid:"); ok && uuid != "" && len(uuid) <= 100 {
+	// A Bundle's entry that has no id of its own. Only what is unique in the world counts: names that are local to one
+	// Bundle ("urn:uuid:patient") would make two people one.
+	if uuid, ok := strings.CutPrefix(strings.ToLower(e.FullURL), "urn:uuid:"); ok && isUUID(uuid) {
 		return "id:" + uuid, nil
+	}
+	if m := patientURL.FindStringSubmatch(e.FullURL); m != nil {
+		return "id:" + m[1], nil
 	}
 	var times int
 	err := im.conn.QueryRow(ctx, `
@@ -158,6 +167,9 @@ func (im *importer) key(ctx context.Context, e fhir.Entry, row importRow) (strin
 	}
 	return fmt.Sprintf("sha:%s:%d", hex.EncodeToString(row.sha), times), nil
 }
+
+// patientURL is where a FHIR server keeps a Patient; its last part is the id (R4, 2.21.0.2).
+var patientURL = regexp.MustCompile(`^https?://[^?#]+/Patient/([A-Za-z0-9.-]{1,64})$`)
 
 func (im *importer) reject(where string, reason error) {
 	im.report.Rejected++
@@ -186,6 +198,13 @@ func (im *importer) write(ctx context.Context, rows []importRow) error {
 	}
 	err := im.upsert(ctx, rows)
 	code := refused(err)
+	for range 5 { // somebody holds a row for a while: lock_not_available, deadlock_detected, serialization_failure
+		if code != "55P03" && code != "40P01" && code != "40001" {
+			break
+		}
+		err = im.upsert(ctx, rows)
+		code = refused(err)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -206,46 +225,35 @@ func (im *importer) write(ctx context.Context, rows []importRow) error {
 const missing = "\U0010FFFD"
 
 func (im *importer) upsert(ctx context.Context, rows []importRow) error {
-	type column struct {
-		name, kind string
-		value      func(importRow) any
-	}
-	columns := []column{
-		{"import_key", "text", func(r importRow) any { return r.key }},
-		{"display_name", "text", func(r importRow) any { return r.patient.DisplayName() }},
-		{"family", "text", func(r importRow) any { return orNull(r.patient.Family) }},
-		{"given", "text", func(r importRow) any { return orNull(r.patient.Given) }},
-		{"mrn", "text", func(r importRow) any { return orNull(r.patient.MRN) }},
-		{"birth_date", "text", func(r importRow) any { return orNull(r.patient.BirthDate) }},
-		{"gender", "text", func(r importRow) any { return orNull(r.patient.Gender) }},
-		{"phone", "text", func(r importRow) any { return orNull(r.patient.Phone) }},
-		{"email", "text", func(r importRow) any { return orNull(r.patient.Email) }},
-		{"city", "text", func(r importRow) any { return orNull(r.patient.City) }},
-		{"active", "boolean", func(r importRow) any { return r.patient.Active }},
-		{"deceased", "boolean", func(r importRow) any { return r.patient.Deceased }},
-		{"family_key", "text", func(r importRow) any { return familyKey(r.patient) }},
-		{"given_key", "text", func(r importRow) any { return fhir.Key(r.patient.Given) }},
-		{"mrn_key", "text", func(r importRow) any { return orMissing(fhir.MRNKey(r.patient.MRN)) }},
-		{"words", "text", func(r importRow) any { return " " + fhir.Words(r.patient.Names) }},
-		{"resource_sha", "bytea", func(r importRow) any { return r.sha }},
-	}
 	args := pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program}
 	var names, unnest, set []string
-	for _, c := range columns {
-		values := make([]any, len(rows))
-		for i, r := range rows {
-			values[i] = c.value(r)
-		}
-		args[c.name] = values
-		names = append(names, c.name)
-		unnest = append(unnest, "@"+c.name+"::"+c.kind+"[]")
-		set = append(set, c.name+" = EXCLUDED."+c.name)
+	column := func(name, kind string, values any) {
+		args[name] = values
+		names = append(names, name)
+		unnest = append(unnest, "@"+name+"::"+kind+"[]")
+		set = append(set, name+" = EXCLUDED."+name)
 	}
-	resources := make([]string, len(rows))
-	for i, r := range rows {
-		resources[i] = r.resource
+	text := func(name string, of func(fhir.Patient) string) {
+		column(name, "text", each(rows, func(r importRow) *string { return orNull(clip(of(r.patient), maxShown)) }))
 	}
-	args["resource"] = resources
+	column("import_key", "text", each(rows, func(r importRow) string { return r.key }))
+	text("display_name", fhir.Patient.DisplayName)
+	text("family", func(p fhir.Patient) string { return p.Family })
+	text("given", func(p fhir.Patient) string { return p.Given })
+	text("mrn", func(p fhir.Patient) string { return p.MRN })
+	text("birth_date", func(p fhir.Patient) string { return p.BirthDate })
+	text("gender", func(p fhir.Patient) string { return p.Gender })
+	text("phone", func(p fhir.Patient) string { return p.Phone })
+	text("email", func(p fhir.Patient) string { return p.Email })
+	text("city", func(p fhir.Patient) string { return p.City })
+	column("active", "boolean", each(rows, func(r importRow) *bool { return r.patient.Active }))
+	column("deceased", "boolean", each(rows, func(r importRow) bool { return r.patient.Deceased }))
+	column("family_key", "text", each(rows, func(r importRow) string { return familyKey(r.patient) }))
+	column("given_key", "text", each(rows, func(r importRow) string { return fhir.Key(r.patient.Given) }))
+	column("mrn_key", "text", each(rows, func(r importRow) string { return orMissing(fhir.MRNKey(r.patient.MRN)) }))
+	column("words", "text", each(rows, func(r importRow) string { return " " + fhir.Words(r.patient.Names) }))
+	column("resource_sha", "bytea", each(rows, func(r importRow) []byte { return r.sha }))
+	args["resource"] = each(rows, func(r importRow) string { return r.resource })
 	list := strings.Join(names, ", ")
 	var created, updated int
 	err := im.conn.QueryRow(ctx, `
@@ -294,11 +302,19 @@ func orMissing(key string) string {
 	return key
 }
 
-func orNull(s string) any {
+func orNull(s string) *string {
 	if s == "" {
 		return nil
 	}
-	return s
+	return &s
+}
+
+func each[T any](rows []importRow, of func(importRow) T) []T {
+	all := make([]T, len(rows))
+	for i, r := range rows {
+		all[i] = of(r)
+	}
+	return all
 }
 
 // CountPatients says how many patients there are, for the command line.

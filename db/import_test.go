@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -225,5 +226,56 @@ func TestAFileThatBreaksOffKeepsWhatCameBefore(t *testing.T) {
 	r, err = d.ImportPatients(context.Background(), &gz, db.ImportOptions{Actor: "test"})
 	if err != nil || r.Patients() != 2000 || r.Unchanged < 500 {
 		t.Errorf("run again: %+v, %v", r, err)
+	}
+}
+
+func TestWhatMakesABundlesEntryTheSamePatient(t *testing.T) {
+	bundle := func(entries ...string) string {
+		var all []string
+		for i := 0; i < len(entries); i += 2 {
+			all = append(all, fmt.Sprintf(`{"fullUrl":%q,"resource":{"resourceType":"Patient","name":[{"family":%q}]}}`, entries[i], entries[i+1]))
+		}
+		return `{"resourceType":"Bundle","type":"collection","entry":[` + strings.Join(all, ",") + `]}`
+	}
+	for name, c := range map[string]struct {
+		first, second string
+		want          int
+	}{
+		"the same UUID":                          {bundle("urn:uuid:6f960000-0000-4000-8000-00000000000a", "Smith"), bundle("urn:uuid:6f960000-0000-4000-8000-00000000000a", "Jones"), 1},
+		"the same UUID in capitals":              {bundle("urn:uuid:6f960000-0000-4000-8000-00000000000a", "Smith"), bundle("urn:uuid:6F960000-0000-4000-8000-00000000000A", "Jones"), 1},
+		"the same place on a server":             {bundle("https://s.example/fhir/Patient/17", "Smith"), bundle("https://s.example/fhir/Patient/17", "Jones"), 1},
+		"a name that is local to a Bundle":       {bundle("urn:uuid:patient", "Smith"), bundle("urn:uuid:patient", "Jones"), 2},
+		"names that differ in what is no text":   {bundle("urn:uuid:\\ud800", "Smith", "urn:uuid:\\ud801", "Jones"), bundle("urn:uuid:\\ud800", "Smith"), 2},
+		"no name at all, and different contents": {bundle("", "Smith"), bundle("", "Jones"), 2},
+	} {
+		d, url := dbtest.Open(t)
+		load(t, d, c.first)
+		load(t, d, c.second)
+		if n := value[int](t, dbtest.Conn(t, url), `SELECT count(*) FROM patients`); n != c.want {
+			t.Errorf("%s: %d patients, want %d", name, n, c.want)
+		}
+	}
+}
+
+func TestImportingInEveryModeThatAnAddressMayAskFor(t *testing.T) {
+	url := dbtest.URL(t)
+	for i, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		d := dbtest.OpenURL(t, url+"&default_query_exec_mode="+mode, time.Hour)
+		r, _ := load(t, d, resource("same", fmt.Sprintf(`,"name":[{"family":"Round %d"}]`, i))+resource(fmt.Sprint(i), ``)+`{"resourceType":"Patient"}`)
+		if r.Patients() != 3 || r.Rejected != 0 {
+			t.Errorf("%s: %+v", mode, r)
+		}
+	}
+}
+
+func TestAVeryLongNameIsKeptWholeAndShownShort(t *testing.T) {
+	long := strings.Repeat("Ä", 100_000)
+	d, c, v := withPatients(t, resource("1", `,"name":[{"family":"`+long+`"}]`))
+	l, err := d.ListPatients(context.Background(), v, db.ListQuery{Sort: db.SortName})
+	if err != nil || len(l.Rows[0].DisplayName) > 500 {
+		t.Errorf("%d bytes, %v", len(l.Rows[0].DisplayName), err)
+	}
+	if !value[bool](t, c, `SELECT resource->'name'->0->>'family' = $1 FROM patient_resources`, long) {
+		t.Error("the resource lost a part of the name")
 	}
 }

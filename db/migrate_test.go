@@ -259,3 +259,18 @@ func TestAMigrationWaitsForATableInUseAndDoesNotGiveUp(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAUsersTableThatWouldNotBeAdoptedStopsTheStart(t *testing.T) {
+	url := dbtest.EmptyURL(t)
+	c := dbtest.Conn(t, url)
+	predecessor(t, c)
+	must(t, c, `CREATE SCHEMA app`)
+	must(t, c, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database()); END $$`)
+	err := dbtest.Migrator(url).Up(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "search_path") {
+		t.Errorf("got %v", err)
+	}
+	if n := value[int](t, c, `SELECT count(*) FROM pg_class WHERE relnamespace = 'app'::regnamespace`); n > 2 { // golang-migrate's own table at the most
+		t.Errorf("%d relations were made", n)
+	}
+}

@@ -149,10 +149,11 @@ func TestProveSignInTakesTheSameTimeForEveryRefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, c, `INSERT INTO users (username, password_hash, is_active) VALUES ('known', $1, true), ('off', $1, false),
-		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('odd', 'x', true)`, strong)
+		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('odd', 'x', true),
+		('broken', '$2b$12$................................_not_base64_________x', true)`, strong)
 	times := map[string][]time.Duration{}
 	for range 15 {
-		for _, name := range []string{"known", "unknown", "off", "weak", "odd"} {
+		for _, name := range []string{"known", "unknown", "off", "weak", "odd", "broken"} {
 			start := time.Now()
 			if _, err := d.SignIn(context.Background(), name, "a wrong password", db.Viewer{}, ""); err == nil {
 				t.Fatal(name)

@@ -54,12 +54,17 @@ func ParseSearch(text string, monthFirst bool) (Search, error) {
 	if len(fields) > 1 {
 		s.mrn = fhir.MRNKey(text)
 	}
+	var signs int // words without a letter or a digit, such as the dash in "Smith - Jones"
 	for _, f := range fields {
-		s.words = append(s.words, searchWord{
-			names: strings.Fields(fhir.Key(f)),
-			mrn:   fhir.MRNKey(f),
-			birth: birthPrefix(f, monthFirst),
-		})
+		w := searchWord{names: strings.Fields(fhir.Key(f)), mrn: fhir.MRNKey(f), birth: birthPrefix(f, monthFirst)}
+		if len(w.names) == 0 && w.mrn == "" {
+			signs++
+			continue
+		}
+		s.words = append(s.words, w)
+	}
+	if len(s.words) == 0 && signs > 0 {
+		s.words = []searchWord{{}} // finds nothing, and not everything
 	}
 	return s, nil
 }
@@ -110,7 +115,8 @@ func (s Search) where(args pgx.NamedArgs) string {
 }
 
 var (
-	isoBeginning = regexp.MustCompile(`^\d{4}(-(\d{1,2}(-(\d{1,2})?)?)?)?$`)
+	isoBeginning = regexp.MustCompile(`^\d{4}(-(\d{2}(-\d{0,2})?|\d?))?$`)
+	isoUnpadded  = regexp.MustCompile(`^(\d{4})-(\d)-(\d{0,2})$`)
 	dotted       = regexp.MustCompile(`^(\d{1,2})\.(\d{1,2})\.(\d{4})$`)
 	slashed      = regexp.MustCompile(`^(\d{1,2})/(\d{1,2})/(\d{4})$`)
 )
@@ -120,6 +126,12 @@ var (
 func birthPrefix(word string, monthFirst bool) string {
 	if isoBeginning.MatchString(word) {
 		return word
+	}
+	if m := isoUnpadded.FindStringSubmatch(word); m != nil { // 1974-1-5: who leaves the zero out once does so twice
+		if m[3] == "" {
+			return fmt.Sprintf("%s-0%s-", m[1], m[2])
+		}
+		return fmt.Sprintf("%s-0%s-%02s", m[1], m[2], m[3])
 	}
 	day, month, year := "", "", ""
 	if m := dotted.FindStringSubmatch(word); m != nil {

@@ -324,6 +324,20 @@ func TestTheBrowserOfTheseTestsHasABackForwardCache(t *testing.T) {
 	b.t.Errorf("no page was kept: %v", b.eval(`JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons)`))
 }
 
+func TestTheSkipLinkLeadsToTheContentAndNowhereElse(t *testing.T) {
+	s := clinic(t)
+	b := chromium(t, s.url)
+	b.open("/login")
+	b.signIn("clinician", password)
+	b.until(`document.querySelectorAll("tbody tr").length === 25`)
+	b.eval(`window.mark = 1; window.pops = 0; addEventListener("popstate", () => window.pops++); document.querySelector(".skip").focus(); 0`)
+	b.press(kb.Enter)
+	b.until(`location.hash === "#main" && document.activeElement.id === "main"`)
+	b.click("#sort-mrn")
+	b.until(`document.querySelector("th[aria-sort] a").id === "sort-mrn"`)
+	b.want("the page is the same and to be seen", `window.mark === 1 && window.pops < 3 && !document.documentElement.hidden`, true)
+}
+
 func TestBackAfterTheSessionEndedElsewhereShowsNothing(t *testing.T) {
 	s := clinic(t)
 	b := chromium(t, s.url)

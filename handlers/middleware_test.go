@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"chartroom/db"
 	"chartroom/db/dbtest"
@@ -202,5 +204,31 @@ func TestARoleThatMayNotIsRefusedAndRecorded(t *testing.T) {
 	}
 	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE outcome = 'refused' AND actor = 'viewer'`); n != 2 {
 		t.Errorf("%d refusals recorded", n)
+	}
+}
+
+func TestAHealthcheckThatIsCutOffDoesNotSpoilTheNext(t *testing.T) {
+	s := newSite(t)
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s.healthyAt = time.Time{}
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/healthcheck", nil))
+		if a := s.browser().get("/healthcheck"); a.status != 200 {
+			t.Fatalf("%d", a.status)
+		}
+	}
+}
+
+func TestARequestThatTakesTooLongGetsAPageThatSaysSo(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/patients", nil)
+	r.AddCookie(&http.Cookie{Name: "chartroom", Value: "some token"})
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "cannot reach its data") {
+		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }

@@ -265,3 +265,22 @@ func TestFormsNeedTheSessionsToken(t *testing.T) {
 		t.Errorf("its own: %d", a.status)
 	}
 }
+
+func TestASessionThatCannotBeReadCountsAsNone(t *testing.T) {
+	for name, leave := range map[string]func(*browser) answer{
+		"signing out": func(b *browser) answer { return b.post("/logout") },
+		"signing in":  func(b *browser) answer { return b.post("/login", "username", "viewer", "password", password) },
+	} {
+		s := newSite(t)
+		b := s.as("viewer")
+		s.exec(`UPDATE sessions SET data = convert_to(replace(convert_from(data, 'UTF8'), '["pwd"]', '"pwd"'), 'UTF8')`)
+		old := *b.cookies["chartroom"]
+		if a := leave(b); a.status != 303 {
+			t.Errorf("%s: %d", name, a.status)
+		}
+		b.cookies["chartroom"] = &old
+		if a := b.get("/patients"); a.status != 303 {
+			t.Errorf("after %s the old cookie answers %d", name, a.status)
+		}
+	}
+}

@@ -2,8 +2,9 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
 -- What the list, the search and the sorts need of a FHIR R4 Patient. The resource itself, whole and as it came,
 -- stands in patient_resources, off the path that every list walks.
--- The *_key columns are computed in Go (db/fhir.Key), compare by code point, and are never empty: U+10FFFD, which sorts
--- after every letter, stands for what is missing, so that keyset pages need no special case for NULL.
+-- The *_key columns are computed in Go (db/fhir.Key) and compare by code point. U+10FFFD, which sorts after every letter,
+-- stands for what is missing, so that keyset pages need no special case for NULL; only a missing given name is empty,
+-- so that a family name alone comes before the same one with given names.
 CREATE TABLE patients (
     id           uuid        PRIMARY KEY DEFAULT gen_random_uuid(), -- random: it stands in addresses
     import_key   text        COLLATE "C" UNIQUE, -- the FHIR id, or what stands for it where there is none
