@@ -351,7 +351,7 @@ func (a *app) openAt(url string) (*db.DB, error) {
 }
 
 func (a *app) migrator() db.Migrator {
-	return db.Migrator{URL: a.settings.migrateURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
+	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
 }
 
 // actor is who types a command, for the audit.

@@ -26,6 +26,7 @@ import (
 // kill leaves a mark that no later start gets over.
 type Migrator struct {
 	URL    string // a direct address, never a transaction pooler: the lock belongs to a connection
+	AppURL string // the program's own; when its user is another than URL's, that role is granted what it needs
 	CACert string
 	Files  fs.FS // NNNNNN_noun.up.sql and .down.sql
 	Log    *slog.Logger
@@ -53,17 +54,43 @@ func (m Migrator) Up(ctx context.Context) error {
 		if err := m.retryLocks(ctx, func() error { return m.up(ctx, conn, cfg) }); err != nil {
 			return err
 		}
-		// Not a migration: each month needs one more partition, whatever the schema's version.
-		var there bool
-		err := conn.QueryRow(ctx, `SELECT to_regproc('audit_events_make_partitions') IS NOT NULL`).Scan(&there)
-		if err == nil && there {
-			_, err = conn.Exec(ctx, `SELECT audit_events_make_partitions(24)`)
+		if st, err := m.status(ctx, conn); err != nil || st.Version != st.Newest {
+			return err // another program's schema, newer than ours: its own start has seen to the rest
 		}
-		if err != nil { // there are two years of them, and a default one: no reason not to start
+		if err := m.grant(ctx, conn, cfg.User); err != nil {
+			return err
+		}
+		// Not a migration: each month needs one more partition, whatever the schema's version.
+		if _, err := conn.Exec(ctx, `SELECT audit_events_make_partitions(24)`); err != nil {
+			// There are two years of them, and a default one: no reason not to start.
 			m.Log.Warn("the audit's partitions for the coming months could not be made, the next start tries again", "error", err)
 		}
 		return nil
 	})
+}
+
+// grant lets the program's role work on the tables that another role owns: all but changing the audit, and no DDL.
+func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error {
+	if m.AppURL == "" {
+		return nil
+	}
+	app, err := pgx.ParseConfig(m.AppURL)
+	if err != nil {
+		return fmt.Errorf("the database address cannot be read: %w", hideAddress(err))
+	}
+	if app.User == owner {
+		return nil
+	}
+	role := pgx.Identifier{app.User}.Sanitize()
+	_, err = conn.Exec(ctx, strings.ReplaceAll(`
+		GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, ended_sessions, patients, patient_resources TO role;
+		GRANT SELECT, INSERT ON audit_events TO role;
+		GRANT SELECT ON schema_migrations TO role;
+		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;`, "TO role", "TO "+role))
+	if err != nil {
+		return fmt.Errorf("grant the tables to the role of DATABASE_URL: %w", err)
+	}
+	return nil
 }
 
 // Down takes n migrations back, the newest first. The users table and its rows stay, whatever n is.

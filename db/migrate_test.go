@@ -274,3 +274,48 @@ func TestAUsersTableThatWouldNotBeAdoptedStopsTheStart(t *testing.T) {
 		t.Errorf("%d relations were made", n)
 	}
 }
+
+func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
+	ctx, url := context.Background(), dbtest.EmptyURL(t)
+	c := dbtest.Conn(t, url)
+	must(t, c, `DROP ROLE IF EXISTS chartroom_app`)
+	must(t, c, `CREATE ROLE chartroom_app LOGIN`)
+	must(t, c, `REVOKE CREATE ON SCHEMA public FROM PUBLIC`) // PostgreSQL 14 grants it
+	t.Cleanup(func() {
+		must(t, c, `DROP OWNED BY chartroom_app`)
+		must(t, c, `DROP ROLE chartroom_app`)
+	})
+	app := strings.Replace(url, "user="+c.Config().User, "user=chartroom_app", 1)
+	m := dbtest.Migrator(url)
+	m.AppURL = app
+	if err := m.Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Up(ctx); err != nil { // at each start
+		t.Fatal(err)
+	}
+	d := dbtest.OpenURL(t, app, time.Hour)
+	if _, err := d.CreateUser(ctx, "test", db.NewUser{Username: "ada", Password: goodPassword}); err != nil {
+		t.Fatal(err)
+	}
+	load(t, d, resource("1", ``))
+	v := signedIn(t, d, c, "ada")
+	if l, err := d.ListPatients(ctx, v, db.ListQuery{Sort: db.SortName}); err != nil || len(l.Rows) != 1 {
+		t.Error(err)
+	}
+	if _, err := d.OpenPatient(ctx, v, value[string](t, c, `SELECT id::text FROM patients`)); err != nil {
+		t.Error(err)
+	}
+	if err := d.DisableUser(ctx, "test", "ada"); err != nil {
+		t.Error(err)
+	}
+	if err := d.Housekeep(ctx); err != nil {
+		t.Error(err)
+	}
+	mine := dbtest.Conn(t, app)
+	for _, sql := range []string{`CREATE TABLE x ()`, `DROP TABLE patients`, `UPDATE audit_events SET actor = 'x'`, `DELETE FROM audit_events`, `TRUNCATE audit_events`, `ALTER TABLE audit_events DISABLE TRIGGER ALL`} {
+		if _, err := mine.Exec(ctx, sql); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
