@@ -54,8 +54,7 @@ func (l *lockedBuffer) String() string {
 
 const password = "seven brass kettles"
 
-// passwordHash is of that password at cost 4, so that tests which sign in often spend their time on something else;
-// SignIn pads it to the work of cost 12 all the same.
+// passwordHash is made once; every sign-in still costs a bcrypt, as it does for everybody.
 var passwordHash = func() string {
 	h, err := db.HashPassword(password)
 	if err != nil {

@@ -30,7 +30,7 @@ type User struct {
 	FormToken            string
 }
 
-// HtmxConfig: history reloads, so that nothing of a page is kept in the browser; the only extension is the one that
+// htmxConfig: history reloads, so that nothing of a page is kept in the browser; the only extension is the one that
 // makes htmx obey the Content-Security-Policy.
 const htmxConfig = `{"history":"reload","includeIndicatorCSS":false,"extensions":"hx-csp","defaultTimeout":15000}`
 
@@ -333,7 +333,7 @@ func title(page, clinic string) templ.Component {
 	})
 }
 
-// Nonced marks an element whose htmx attributes are ours: the hx-csp extension strips those of any other.
+// nonced marks an element whose htmx attributes are ours: the hx-csp extension strips those of any other.
 func nonced(ctx context.Context) templ.Attributes {
 	return templ.Attributes{"data-hx-nonce": templ.GetNonce(ctx)}
 }

@@ -906,7 +906,7 @@ func pagerLink(rel, label, url string) templ.Component {
 	})
 }
 
-// SwapsList are the attributes of a link that changes the list in place.
+// swapsList are the attributes of a link that changes the list in place.
 func swapsList(ctx context.Context) templ.Attributes {
 	return templ.Attributes{"data-hx-target": "#list", "data-hx-swap": "outerHTML", "data-hx-push-url": "true",
 		"data-hx-indicator": "#list", "data-hx-sync": "#search:replace", "data-hx-nonce": templ.GetNonce(ctx)}
