@@ -103,7 +103,7 @@ func (s Search) where(args pgx.NamedArgs) string {
 			any = append(any, startsWith("mrn_key", w.mrn))
 		}
 		if w.birth != "" {
-			any = append(any, startsWith("birth_date", w.birth))
+			any = append(any, startsWith("birth_key", w.birth))
 		}
 		all = append(all, "("+strings.Join(any, " OR ")+")")
 	}
