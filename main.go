@@ -251,16 +251,14 @@ func readSettings(raw rawSettings) (settings, []string) {
 		if a.url == "" && a.name != "DATABASE_URL" {
 			continue
 		}
-		if why := db.CheckAddress(a.url, s.databaseCA); why != "" {
-			bad("%s %s", a.name, why)
-		} else if s.production() {
-			refuse, warn := db.CheckTransport(a.url, s.databaseCA)
-			if refuse != "" {
-				bad("%s %s", a.name, refuse)
-			}
-			if warn != "" {
-				s.warnings = append(s.warnings, a.name+" "+warn)
-			}
+		const remedy = ": set DATABASE_CA_CERT, or sslmode=verify-full in the address"
+		switch t, err := db.CheckAddress(a.url, s.databaseCA); {
+		case err != nil:
+			bad("%s %v", a.name, err)
+		case s.production() && t.Exposed:
+			bad("%s would let health data travel unencrypted%s", a.name, remedy)
+		case s.production() && t.Unverified:
+			s.warnings = append(s.warnings, a.name+" does not verify the database's certificate"+remedy)
 		}
 	}
 	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
@@ -342,7 +340,7 @@ func (needsDatabase) needs(s *settings) []string {
 	return nil
 }
 
-// openDB connects; with sessions only for commands that serve.
+// openDB connects over the program's own address.
 func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.databaseURL) }
 
 func (a *app) openAt(url string) (*db.DB, error) {

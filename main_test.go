@@ -39,26 +39,8 @@ func TestMain(m *testing.M) {
 type process struct {
 	*exec.Cmd
 	t              testing.TB
-	stdout, stderr *tail
+	stdout, stderr *dbtest.Buffer
 	ended          chan struct{}
-}
-
-// tail collects output that another goroutine writes.
-type tail struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *tail) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *tail) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // program prepares the program with arguments and an environment that holds nothing but env and what it needs to run.
@@ -68,7 +50,7 @@ func program(t testing.TB, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(self, args...), t: t, stdout: &tail{}, stderr: &tail{}, ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command(self, args...), t: t, stdout: &dbtest.Buffer{}, stderr: &dbtest.Buffer{}, ended: make(chan struct{})}
 	p.Stdout, p.Stderr = p.stdout, p.stderr
 	p.Env = append([]string{"CHARTROOM_TEST_PROGRAM=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	return p
@@ -104,7 +86,7 @@ func command(t testing.TB, env []string, args ...string) (code int, stdout, stde
 }
 
 // output waits for a pattern in what the program prints and returns its first group.
-func (p *process) output(o *tail, pattern string) string {
+func (p *process) output(o *dbtest.Buffer, pattern string) string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {

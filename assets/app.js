@@ -11,8 +11,8 @@
   });
 
   // Back to another state of the list: the page of that address is asked for. Chromium at times drops a navigation that
-  // begins while the step through the history is still ending (seen in 4 of 15 runs of the browser test with htmx's own reload), so it is
-  // asked for until it comes; a list never stands under the address of another one.
+  // begins while the step through the history is still ending (seen in 4 of 15 runs of the browser test with htmx's own
+  // reload), so it is asked for until it comes; a list never stands under the address of another one.
   const address = () => location.pathname + location.search; // a step to #main is a step within the page
   let shown = address();
   const catchUp = () => {

@@ -133,42 +133,39 @@ func verifyServer(cfg *pgx.ConnConfig, caCert string) error {
 	return nil
 }
 
-// CheckAddress says why an address cannot be used at all, or "".
-func CheckAddress(url, caCert string) string {
-	cfg, err := pgx.ParseConfig(url)
-	if err != nil {
-		return "cannot be read: " + hideAddress(err).Error()
-	}
-	if err := verifyServer(cfg, caCert); err != nil {
-		return "cannot be used: " + err.Error()
-	}
-	return ""
+// Transport is how an address reaches the database.
+type Transport struct {
+	Exposed    bool // some host may be reached over a network without encryption
+	Unverified bool // some host may be reached encrypted, but whoever answers is believed
 }
 
-// CheckTransport says what production makes of how an address reaches the database: refuse is why it is not accepted,
-// warn what should be better; both are "" when the server is verified or the connection stays on this machine. pgx
-// takes an address without sslmode for "TLS if offered, else in the clear". The address must have passed CheckAddress.
-func CheckTransport(url, caCert string) (refuse, warn string) {
+// CheckAddress reads an address without using it. The error says why it cannot be used at all. pgx takes an address
+// without sslmode for "TLS if offered, else in the clear", which is Exposed.
+func CheckAddress(url, caCert string) (Transport, error) {
 	cfg, err := pgx.ParseConfig(url)
-	if err != nil || verifyServer(cfg, caCert) != nil {
-		return "cannot be read", ""
+	if err != nil {
+		return Transport{}, fmt.Errorf("cannot be read: %w", hideAddress(err))
+	}
+	if err := verifyServer(cfg, caCert); err != nil {
+		return Transport{}, fmt.Errorf("cannot be used: %w", err)
 	}
 	hosts := []pgconn.FallbackConfig{{Host: cfg.Host, TLSConfig: cfg.TLSConfig}}
 	for _, f := range cfg.Fallbacks {
 		hosts = append(hosts, *f)
 	}
+	var t Transport
 	for _, h := range hosts {
 		ip := net.ParseIP(h.Host)
 		local := strings.HasPrefix(h.Host, "/") || h.Host == "localhost" || ip != nil && ip.IsLoopback()
 		switch {
 		case local:
 		case h.TLSConfig == nil:
-			return "would let health data travel unencrypted: set DATABASE_CA_CERT, or sslmode=verify-full in the address", ""
+			t.Exposed = true
 		case h.TLSConfig.InsecureSkipVerify && h.TLSConfig.VerifyPeerCertificate == nil && h.TLSConfig.VerifyConnection == nil:
-			warn = "does not verify the database's certificate: set DATABASE_CA_CERT, or sslmode=verify-full in the address"
+			t.Unverified = true
 		}
 	}
-	return "", warn
+	return t, nil
 }
 
 func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {

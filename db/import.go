@@ -197,14 +197,10 @@ func (im *importer) write(ctx context.Context, rows []importRow) error {
 		return nil
 	}
 	err := im.upsert(ctx, rows)
-	code := refused(err)
-	for range 5 { // somebody holds a row for a while: lock_not_available, deadlock_detected, serialization_failure
-		if code != "55P03" && code != "40P01" && code != "40001" {
-			break
-		}
+	for try := 0; try < 5 && inTheWay(err); try++ {
 		err = im.upsert(ctx, rows)
-		code = refused(err)
 	}
+	code := refused(err)
 	switch {
 	case err == nil:
 		return nil
@@ -219,6 +215,12 @@ func (im *importer) write(ctx context.Context, rows []importRow) error {
 		return err
 	}
 	return im.write(ctx, rows[half:])
+}
+
+// inTheWay says that somebody else held a row: lock_not_available, deadlock_detected, serialization_failure.
+func inTheWay(err error) bool {
+	code := refused(err)
+	return code == "55P03" || code == "40P01" || code == "40001"
 }
 
 // missing sorts after every letter of every script; see the patients migration.

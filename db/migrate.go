@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -428,7 +429,7 @@ func (m Migrator) refuseForeign(ctx context.Context, conn *pgx.Conn, done int) e
 			case err != nil:
 				return fmt.Errorf("look for tables that are in the way: %w", err)
 			case !there:
-			case table != "users" || !containsAll(columns, usersColumns):
+			case table != "users" || slices.ContainsFunc(usersColumns, func(c string) bool { return !slices.Contains(columns, c) }):
 				return foreign(table)
 			case !first: // it would not be adopted, a new and empty one would be made beside it
 				return errors.New("the predecessor's table \"users\" stands in another schema than the first of search_path, where new tables go: " +
@@ -442,19 +443,6 @@ func (m Migrator) refuseForeign(ctx context.Context, conn *pgx.Conn, done int) e
 func foreign(table string) error {
 	return fmt.Errorf("the database already has a table %q that is not Chartroom's: rename it, "+
 		"or give Chartroom a database or schema of its own (nothing was changed)", table)
-}
-
-func containsAll(have, want []string) bool {
-	set := map[string]bool{}
-	for _, c := range have {
-		set[c] = true
-	}
-	for _, c := range want {
-		if !set[c] {
-			return false
-		}
-	}
-	return true
 }
 
 func ignoreNoChange(err error) error {

@@ -95,7 +95,16 @@ func (l PatientList) Edge(before bool) *Cursor {
 // listRow is a row of the statement below: the Viewer's part in each, and nothing else when there are no patients.
 type listRow struct {
 	Who
-	Found       int
+	Found int
+	patientColumns
+	FamilyKey *string
+	GivenKey  *string
+	MRNKey    *string
+	BirthKey  *string
+}
+
+// patientColumns are a Patient's, all NULL where a statement found none.
+type patientColumns struct {
 	ID          *string
 	DisplayName *string
 	MRN         *string
@@ -105,10 +114,11 @@ type listRow struct {
 	City        *string
 	Status      *string
 	UpdatedAt   *time.Time
-	FamilyKey   *string
-	GivenKey    *string
-	MRNKey      *string
-	BirthKey    *string
+}
+
+func (c patientColumns) patient() Patient {
+	return Patient{ID: *c.ID, DisplayName: *c.DisplayName, MRN: orEmpty(c.MRN), BirthDate: orEmpty(c.BirthDate),
+		Gender: orEmpty(c.Gender), Phone: orEmpty(c.Phone), City: orEmpty(c.City), Status: *c.Status, UpdatedAt: *c.UpdatedAt}
 }
 
 const listColumns = `id, display_name, mrn, birth_date, gender, phone, city, active, deceased, updated_at, family_key, given_key, mrn_key, birth_key`
@@ -199,7 +209,9 @@ func listFrom(q ListQuery, rows []listRow, backwards bool) (PatientList, error) 
 	}
 	for _, r := range rows {
 		if r.ID != nil {
-			l.Rows = append(l.Rows, r.patient(q.Sort))
+			p := r.patient()
+			p.keys = r.keys(q.Sort)
+			l.Rows = append(l.Rows, p)
 		}
 	}
 	more := len(l.Rows) > PageSize
@@ -216,20 +228,17 @@ func listFrom(q ListQuery, rows []listRow, backwards bool) (PatientList, error) 
 	return l, nil
 }
 
-func (r listRow) patient(s Sort) Patient {
-	p := Patient{ID: *r.ID, DisplayName: *r.DisplayName, MRN: orEmpty(r.MRN), BirthDate: orEmpty(r.BirthDate),
-		Gender: orEmpty(r.Gender), Phone: orEmpty(r.Phone), City: orEmpty(r.City), Status: *r.Status, UpdatedAt: *r.UpdatedAt}
+// keys are the row's values of the columns in sorts.
+func (r listRow) keys(s Sort) []string {
 	switch s {
-	case SortName:
-		p.keys = []string{*r.FamilyKey, *r.GivenKey}
 	case SortBirth:
-		p.keys = []string{*r.BirthKey}
+		return []string{*r.BirthKey}
 	case SortMRN:
-		p.keys = []string{*r.MRNKey}
+		return []string{*r.MRNKey}
 	case SortUpdated:
-		p.keys = []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano)}
+		return []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano)}
 	}
-	return p
+	return []string{*r.FamilyKey, *r.GivenKey}
 }
 
 func orEmpty(s *string) string {
@@ -251,16 +260,8 @@ type PatientPage struct {
 func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage, error) {
 	type row struct {
 		Who
-		ID          *string
-		DisplayName *string
-		MRN         *string
-		BirthDate   *string
-		Gender      *string
-		Phone       *string
-		City        *string
-		Status      *string
-		UpdatedAt   *time.Time
-		Resource    *string
+		patientColumns
+		Resource *string
 	}
 	args := d.viewerArgs(v)
 	args["id"] = nil
@@ -294,8 +295,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	if r.ID == nil {
 		return page, ErrNotFound
 	}
-	page.Patient = Patient{ID: *r.ID, DisplayName: *r.DisplayName, MRN: orEmpty(r.MRN), BirthDate: orEmpty(r.BirthDate),
-		Gender: orEmpty(r.Gender), Phone: orEmpty(r.Phone), City: orEmpty(r.City), Status: *r.Status, UpdatedAt: *r.UpdatedAt}
+	page.Patient = r.patient()
 	if page.Detail, err = fhir.ParseDetail([]byte(*r.Resource)); err != nil {
 		return page, fmt.Errorf("open the patient: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,24 +31,7 @@ type site struct {
 	t    testing.TB
 	url  string // of the server
 	conn *pgx.Conn
-	logs *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	logs *dbtest.Buffer
 }
 
 const password = "seven brass kettles"
@@ -66,7 +48,7 @@ var passwordHash = func() string {
 func newSite(t testing.TB, change ...func(*Config)) *site {
 	t.Helper()
 	d, dbURL := dbtest.Open(t)
-	s := &site{t: t, conn: dbtest.Conn(t, dbURL), logs: &lockedBuffer{}}
+	s := &site{t: t, conn: dbtest.Conn(t, dbURL), logs: &dbtest.Buffer{}}
 	c := Config{DB: d, Assets: os.DirFS(filepath.Join(dbtest.Root(), "assets")), SessionKeys: dbtest.Keys, Lifetime: 12 * time.Hour,
 		Log:    slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Clinic: "Test Clinic", Help: "extension 4711", Zone: time.UTC, Locale: "en"}

@@ -3,6 +3,7 @@
 package dbtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -132,6 +133,26 @@ func Conn(t testing.TB, url string) *pgx.Conn {
 
 // Admin is a connection beside all tests' databases, for what cannot be done from within one.
 func Admin(t testing.TB) *pgx.Conn { return Conn(t, server.pg.URL("postgres")) }
+
+// Buffer collects what another goroutine writes, such as a log or a process's output.
+type Buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Buffer) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// String is all that was written so far.
+func (o *Buffer) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
 
 func exec(t testing.TB, url, sql string) {
 	t.Helper()
