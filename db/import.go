@@ -40,9 +40,6 @@ const (
 	importBatchBytes = 8 << 20
 )
 
-// maxShown is how many bytes of a value the list keeps. The resource keeps all of it; a page of 25 rows must stay a page.
-const maxShown = 500
-
 type importRow struct {
 	where    string
 	key      string
@@ -223,9 +220,6 @@ func inTheWay(err error) bool {
 	return code == "55P03" || code == "40P01" || code == "40001"
 }
 
-// missing sorts after every letter of every script; see the patients migration.
-const missing = "\U0010FFFD"
-
 func (im *importer) upsert(ctx context.Context, rows []importRow) error {
 	args := pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program}
 	var names, unnest, set []string
@@ -235,25 +229,27 @@ func (im *importer) upsert(ctx context.Context, rows []importRow) error {
 		unnest = append(unnest, "@"+name+"::"+kind+"[]")
 		set = append(set, name+" = EXCLUDED."+name)
 	}
-	text := func(name string, of func(fhir.Patient) string) {
-		column(name, "text", each(rows, func(r importRow) *string { return orNull(clip(of(r.patient), maxShown)) }))
+	rowsOf := make([]indexed, len(rows))
+	for i, r := range rows {
+		rowsOf[i] = index(r.patient, []byte(r.resource))
 	}
 	column("import_key", "text", each(rows, func(r importRow) string { return r.key }))
-	text("display_name", fhir.Patient.DisplayName)
-	text("family", func(p fhir.Patient) string { return p.Family })
-	text("given", func(p fhir.Patient) string { return p.Given })
-	text("mrn", func(p fhir.Patient) string { return p.MRN })
-	text("birth_date", func(p fhir.Patient) string { return p.BirthDate })
-	text("gender", func(p fhir.Patient) string { return p.Gender })
-	text("phone", func(p fhir.Patient) string { return p.Phone })
-	text("email", func(p fhir.Patient) string { return p.Email })
-	text("city", func(p fhir.Patient) string { return p.City })
-	column("active", "boolean", each(rows, func(r importRow) *bool { return r.patient.Active }))
-	column("deceased", "boolean", each(rows, func(r importRow) bool { return r.patient.Deceased }))
-	column("family_key", "text", each(rows, func(r importRow) string { return familyKey(r.patient) }))
-	column("given_key", "text", each(rows, func(r importRow) string { return fhir.Key(r.patient.Given) }))
-	column("mrn_key", "text", each(rows, func(r importRow) string { return orMissing(fhir.MRNKey(r.patient.MRN)) }))
-	column("words", "text", each(rows, func(r importRow) string { return " " + fhir.Words(r.patient.Names) }))
+	column("display_name", "text", each(rowsOf, func(r indexed) string { return r.DisplayName }))
+	column("family", "text", each(rowsOf, func(r indexed) *string { return r.Family }))
+	column("given", "text", each(rowsOf, func(r indexed) *string { return r.Given }))
+	column("mrn", "text", each(rowsOf, func(r indexed) *string { return r.MRN }))
+	column("birth_date", "text", each(rowsOf, func(r indexed) *string { return r.BirthDate }))
+	column("gender", "text", each(rowsOf, func(r indexed) *string { return r.Gender }))
+	column("phone", "text", each(rowsOf, func(r indexed) *string { return r.Phone }))
+	column("email", "text", each(rowsOf, func(r indexed) *string { return r.Email }))
+	column("city", "text", each(rowsOf, func(r indexed) *string { return r.City }))
+	column("active", "boolean", each(rowsOf, func(r indexed) *bool { return r.Active }))
+	column("deceased", "boolean", each(rowsOf, func(r indexed) bool { return r.Deceased }))
+	column("family_key", "text", each(rowsOf, func(r indexed) string { return r.FamilyKey }))
+	column("given_key", "text", each(rowsOf, func(r indexed) string { return r.GivenKey }))
+	column("mrn_key", "text", each(rowsOf, func(r indexed) string { return r.MRNKey }))
+	column("words", "text", each(rowsOf, func(r indexed) string { return r.Words }))
+	column("phone_keys", "text", each(rowsOf, func(r indexed) string { return r.PhoneKeys }))
 	column("resource_sha", "bytea", each(rows, func(r importRow) []byte { return r.sha }))
 	args["resource"] = each(rows, func(r importRow) string { return r.resource })
 	list := strings.Join(names, ", ")
@@ -286,32 +282,7 @@ func (im *importer) upsert(ctx context.Context, rows []importRow) error {
 	return nil
 }
 
-// familyKey is what the list is sorted by first: the family name, or what is shown where there is none.
-func familyKey(p fhir.Patient) string {
-	switch {
-	case p.Family != "":
-		return orMissing(fhir.Key(p.Family))
-	case p.Given != "", p.NameText != "", p.MRN != "":
-		return orMissing(fhir.Key(p.DisplayName()))
-	}
-	return missing
-}
-
-func orMissing(key string) string {
-	if key == "" {
-		return missing
-	}
-	return key
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func each[T any](rows []importRow, of func(importRow) T) []T {
+func each[R, T any](rows []R, of func(R) T) []T {
 	all := make([]T, len(rows))
 	for i, r := range rows {
 		all[i] = of(r)

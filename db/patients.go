@@ -48,9 +48,9 @@ const (
 // sorts maps to columns; each has an index that ends in id, the tie-breaker that makes every order total.
 var sorts = map[Sort][]string{
 	SortName:    {"family_key", "given_key"},
-	SortBirth:   {"birth_key"},
+	SortBirth:   {"birth_key", "status"},
 	SortMRN:     {"mrn_key"},
-	SortUpdated: {"updated_at"},
+	SortUpdated: {"updated_at", "status"},
 }
 
 // Valid says whether s is one of the sorts.
@@ -67,9 +67,16 @@ type Cursor struct {
 type ListQuery struct {
 	UserID int // the user that this state was made for; 0 when it was made now
 	Search Search
+	Filter Filter
 	Sort   Sort
 	Desc   bool
 	Cursor *Cursor
+}
+
+// where gives the condition that a row of patients must meet to be in the list, and adds its values to args. How such
+// rows are found quickly is another matter; this says which they are.
+func (q ListQuery) where(args pgx.NamedArgs) string {
+	return q.Search.where(args) + " AND " + q.Filter.where(args)
 }
 
 // PatientList is a page of patients, and where it stands in the whole.
@@ -121,10 +128,7 @@ func (c patientColumns) patient() Patient {
 		Gender: orEmpty(c.Gender), Phone: orEmpty(c.Phone), City: orEmpty(c.City), Status: *c.Status, UpdatedAt: *c.UpdatedAt}
 }
 
-const listColumns = `id, display_name, mrn, birth_date, gender, phone, city, active, deceased, updated_at, family_key, given_key, mrn_key, birth_key`
-
-// statusColumn says FHIR's active and deceased in one word.
-const statusColumn = `CASE WHEN p.deceased THEN 'deceased' WHEN p.active = false THEN 'inactive' ELSE 'active' END AS status`
+const listColumns = `id, display_name, mrn, birth_date, gender, phone, city, status, updated_at, family_key, given_key, mrn_key, birth_key`
 
 // ListPatients gives one page of the list and records which patients were shown. A state made for another user is
 // ErrForeignList, and shows none.
@@ -136,7 +140,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	args := d.viewerArgs(v)
 	args["list_user"], args["page_size"], args["count_cap"] = q.UserID, PageSize, CountCap
 	args["searched"], args["sort"] = !q.Search.Empty(), string(q.Sort)
-	match := q.Search.where(args)
+	match := q.where(args)
 	backwards := q.Cursor != nil && q.Cursor.Before
 	direction, compare := "ASC", ">"
 	if q.Desc != backwards {
@@ -166,7 +170,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		       jsonb_build_object('searched', @searched::boolean, 'sort', @sort::text)
 		FROM viewer v, permitted
 	)
-	SELECT `+whoColumns+`, f.n AS found, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, `+statusColumn+`,
+	SELECT `+whoColumns+`, f.n AS found, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status,
 	       p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key
 	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
 	ORDER BY p.n`, args)
@@ -232,11 +236,11 @@ func listFrom(q ListQuery, rows []listRow, backwards bool) (PatientList, error) 
 func (r listRow) keys(s Sort) []string {
 	switch s {
 	case SortBirth:
-		return []string{*r.BirthKey}
+		return []string{*r.BirthKey, *r.Status}
 	case SortMRN:
 		return []string{*r.MRNKey}
 	case SortUpdated:
-		return []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano)}
+		return []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano), *r.Status}
 	}
 	return []string{*r.FamilyKey, *r.GivenKey}
 }
@@ -269,7 +273,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		args["id"] = id
 	}
 	rows, err := d.pool.Query(ctx, viewerCTE+`, opened AS MATERIALIZED (
-		SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, `+statusColumn+`, p.updated_at,
+		SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
 		       r.resource::text AS resource
 		FROM patients p JOIN patient_resources r ON r.patient_id = p.id
 		WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)

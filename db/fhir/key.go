@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +31,38 @@ func MRNKey(s string) string {
 		}
 		return -1
 	}, spell(s)), maxKey)
+}
+
+// PhoneKey is a phone number's digits from the last to the first, so that the last digits that somebody remembers are a
+// beginning. "" for fewer than four digits, which say too little. 200 bytes at most.
+func PhoneKey(s string) string {
+	var digits []byte
+	for _, r := range spell(s) { // compatibility forms: full-width digits are digits
+		if d, ok := digit(r); ok {
+			digits = append(digits, d)
+		}
+	}
+	if len(digits) < 4 {
+		return ""
+	}
+	slices.Reverse(digits)
+	return string(digits[:min(len(digits), maxKey)])
+}
+
+// digit reads a decimal digit of any script. Each script's ten stand together from zero on (Unicode, 4.6).
+func digit(r rune) (byte, bool) {
+	if !unicode.Is(unicode.Nd, r) {
+		return 0, false
+	}
+	if r < utf8.RuneSelf {
+		return byte(r), true
+	}
+	n := 0
+	for unicode.Is(unicode.Nd, r-1) && n < 10 {
+		r--
+		n++
+	}
+	return byte('0' + n%10), true
 }
 
 // Words gives the distinct words of all names as Key writes them, in order of first appearance, with single spaces

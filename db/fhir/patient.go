@@ -31,6 +31,7 @@ type Patient struct {
 	BirthDate  string   // FHIR date as it came: YYYY, YYYY-MM or YYYY-MM-DD
 	Gender     string   // male, female, other or unknown
 	Phone      string
+	Phones     []string // every phone in use, also those for text messages; what search takes their last digits from
 	Email      string
 	City       string
 	Active     *bool // nil is FHIR's "not said"
@@ -286,8 +287,10 @@ func (p *Patient) setTelecoms(list []object) {
 		case value == "" || use == "old":
 		case system == "phone":
 			phone.offer(value, rank, c)
+			p.Phones = append(p.Phones, value)
 		case system == "sms":
 			text.offer(value, rank, c)
+			p.Phones = append(p.Phones, value)
 		case system == "email":
 			email.offer(value, rank, c)
 		}
