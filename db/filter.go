@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Filter narrows the list. The zero value lets everybody through.
@@ -52,33 +50,40 @@ func (f Filter) Check() error {
 // Empty says that everybody is let through.
 func (f Filter) Empty() bool { return f == Filter{} }
 
-// where gives the condition on a row of patients, "true" for none, and adds its values to args. A birth date that is
-// known by its year or month only counts when it may lie within the span.
-func (f Filter) where(args pgx.NamedArgs) string {
+// where gives the condition on a row of patients (as p), "true" for none. A birth date that is known by its year or month
+// only counts when it may lie within the span. Status and gender come from fixed lists and stand in the text itself: the
+// partial indexes are for some of their values only.
+func (f Filter) where(b *builder) string {
 	all := []string{"true"}
-	if f.Status != "" {
-		args["filter_status"] = f.Status
-		all = append(all, "status = @filter_status::text")
+	if slices.Contains(Statuses, f.Status) {
+		all = append(all, "p.status = '"+f.Status+"'")
 	}
-	switch f.Gender {
-	case "":
-	case "unknown":
-		all = append(all, "(gender IS NULL OR gender = 'unknown')")
-	default:
-		args["filter_gender"] = f.Gender
-		all = append(all, "gender = @filter_gender::text")
+	switch {
+	case f.Gender == "unknown":
+		all = append(all, "(p.gender IS NULL OR p.gender = 'unknown')")
+	case slices.Contains(Genders, f.Gender):
+		all = append(all, "p.gender = '"+f.Gender+"'")
 	}
-	if f.BornFrom != "" {
-		args["born_from"], args["born_from_year"] = f.BornFrom, f.BornFrom[:4]
-		all = append(all, "birth_key >= @born_from_year::text AND (birth_key >= @born_from::text OR starts_with(@born_from::text, birth_key))")
-	}
-	if f.BornTo != "" {
-		args["born_to"] = f.BornTo
-		all = append(all, "birth_key <= @born_to::text")
-	}
-	if f.BornFrom != "" && f.BornTo == "" { // what is not known is in no span
-		args["born_unknown"] = missing
-		all = append(all, "birth_key < @born_unknown::text")
+	if f.hasSpan() {
+		all = append(all, inRange("p.birth_key", f.span(b)))
+		if f.BornFrom != "" {
+			from := b.text(f.BornFrom)
+			all = append(all, "(p.birth_key >= "+from+" OR starts_with("+from+", p.birth_key))")
+		}
 	}
 	return "(" + strings.Join(all, " AND ") + ")"
+}
+
+func (f Filter) hasSpan() bool { return f.BornFrom != "" || f.BornTo != "" }
+
+// span bounds the birth keys that may lie between the two days. What is not known is in no span.
+func (f Filter) span(b *builder) bounds {
+	from, to := "", missing
+	if f.BornFrom != "" {
+		from = f.BornFrom[:4]
+	}
+	if f.BornTo != "" {
+		to = f.BornTo + "\x01" // just after that day
+	}
+	return bounds{b.text(from), b.text(to)}
 }

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5"
 
 	"chartroom/db/fhir"
 )
@@ -19,17 +18,23 @@ const (
 	maxSearchWords  = 8
 )
 
-// Search is what was typed into the search box, taken apart. All its words must match; each may match the start of any
-// word of any name, of the MRN, or of the birth date.
+// Search is what was typed into the search box, taken apart at its spaces. A patient matches when every field does; a
+// field may be the start of any word of any name, a part of one (from three letters, from two in scripts without an
+// alphabet), the start of the MRN or of the birth date, or the last four or more digits of a phone. Text that was typed
+// with spaces may also be, as a whole, the start of an MRN or the end of a phone.
 type Search struct {
-	words []searchWord
-	mrn   string // the whole text as an MRN, for one that was typed with spaces
+	fields []field
+	phrase string // the whole text as a key
+	mrn    string // the whole text, where it has several fields
+	phone  string
 }
 
-type searchWord struct {
-	names []string // keys, more than one for a word such as O'Brien
-	mrn   string
-	birth string // a FHIR date or its beginning
+type field struct {
+	parts  []string // keys; more than one for a word such as O'Brien, all of which must match …
+	joined string   // … or this one, which is all of them together; "" for a single part
+	mrn    string
+	birth  string // a FHIR date or its beginning
+	phone  string // digits backwards
 }
 
 // Errors of ParseSearch, as sentences for the person who typed.
@@ -46,72 +51,65 @@ func ParseSearch(text string, monthFirst bool) (Search, error) {
 	case utf8.RuneCountInString(text) > maxSearchLength:
 		return Search{}, ErrSearchTooLong
 	}
-	fields := strings.Fields(text)
-	if len(fields) > maxSearchWords {
+	typed := strings.Fields(text)
+	if len(typed) > maxSearchWords {
 		return Search{}, ErrSearchTooLong
 	}
-	s := Search{}
-	if len(fields) > 1 {
-		s.mrn = fhir.MRNKey(text)
+	s := Search{phrase: fhir.Key(text)}
+	if len(typed) > 1 && strings.ContainsFunc(text, unicode.IsDigit) {
+		s.mrn, s.phone = fhir.MRNKey(text), phoneSearch(text)
 	}
-	var signs int // words without a letter or a digit, such as the dash in "Smith - Jones"
-	for _, f := range fields {
-		w := searchWord{names: strings.Fields(fhir.Key(f)), mrn: fhir.MRNKey(f), birth: birthPrefix(f, monthFirst)}
-		if len(w.names) == 0 && w.mrn == "" {
+	var signs int // fields without a letter or a digit, such as the dash in "Smith - Jones"
+	for _, t := range typed {
+		f := field{parts: strings.Fields(fhir.Key(t)), mrn: fhir.MRNKey(t), birth: birthPrefix(t, monthFirst), phone: phoneSearch(t)}
+		if len(f.parts) > maxSearchWords {
+			return Search{}, ErrSearchTooLong
+		}
+		if len(f.parts) == 0 && f.mrn == "" {
 			signs++
 			continue
 		}
-		s.words = append(s.words, w)
+		if len(f.parts) > 1 {
+			f.joined = strings.Join(f.parts, "")
+		}
+		s.fields = append(s.fields, f)
 	}
-	if len(s.words) == 0 && signs > 0 {
-		s.words = []searchWord{{}} // finds nothing, and not everything
+	if len(s.fields) == 0 && signs > 0 {
+		s.fields = []field{{}} // finds nothing, and not everything
 	}
 	return s, nil
 }
 
 // Empty says that everything is searched for.
-func (s Search) Empty() bool { return len(s.words) == 0 }
+func (s Search) Empty() bool { return len(s.fields) == 0 }
 
-// where gives the condition on patients and adds its values to args. Values never stand in the SQL itself, and keys
-// hold letters, digits and marks only, so that % and _ cannot get into a pattern.
-func (s Search) where(args pgx.NamedArgs) string {
-	if s.Empty() {
-		return "true"
+// parts are all that may be names.
+func (s Search) parts() (all []string) {
+	for _, f := range s.fields {
+		all = append(all, f.parts...)
 	}
-	n := 0
-	arg := func(value string) string {
-		n++
-		name := fmt.Sprintf("search_%d", n)
-		args[name] = value
-		return "@" + name + "::text"
+	return all
+}
+
+// infixable says whether a part is long enough to be looked for inside words.
+func infixable(part string) bool {
+	least := 3
+	if strings.ContainsFunc(part, func(r rune) bool {
+		return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul)
+	}) {
+		least = 2
 	}
-	startsWith := func(column, prefix string) string {
-		// Bounds, not LIKE: a prepared statement's plan knows an index range only from these.
-		return fmt.Sprintf("(%s >= %s AND %s < %s)", column, arg(prefix), column, arg(prefix+"\U0010FFFF"))
+	return utf8.RuneCountInString(part) >= least
+}
+
+var phoneText = regexp.MustCompile(`^[+()./\-\d\s]+$`)
+
+// phoneSearch gives a phone's last digits backwards, "" for text that no phone is written like.
+func phoneSearch(text string) string {
+	if !phoneText.MatchString(text) {
+		return ""
 	}
-	var all []string
-	for _, w := range s.words {
-		any := []string{"false"} // a word without letters or digits finds nothing
-		if len(w.names) > 0 {
-			var names []string
-			for _, key := range w.names {
-				names = append(names, "words LIKE "+arg("% "+key+"%"))
-			}
-			any = append(any, "("+strings.Join(names, " AND ")+")")
-		}
-		if w.mrn != "" {
-			any = append(any, startsWith("mrn_key", w.mrn))
-		}
-		if w.birth != "" {
-			any = append(any, startsWith("birth_key", w.birth))
-		}
-		all = append(all, "("+strings.Join(any, " OR ")+")")
-	}
-	condition := strings.Join(all, " AND ")
-	if s.mrn != "" {
-		condition = "(" + condition + " OR " + startsWith("mrn_key", s.mrn) + ")"
-	}
-	return "(" + condition + ")"
+	return fhir.PhoneKey(text)
 }
 
 var (
@@ -145,4 +143,271 @@ func birthPrefix(word string, monthFirst bool) string {
 		return ""
 	}
 	return fmt.Sprintf("%s-%02s-%02s", year, month, day)
+}
+
+// where gives the condition that a row of patients (as p) must meet. It says which patients are found; how they are
+// found quickly is the business of the groups. Values never stand in the SQL itself, and keys hold letters, digits and
+// marks only, so that % and _ cannot get into a pattern.
+func (s Search) where(b *builder) string {
+	if s.Empty() {
+		return "true"
+	}
+	var all []string
+	for _, f := range s.fields {
+		all = append(all, f.where(b))
+	}
+	any := []string{"(" + strings.Join(all, " AND ") + ")"}
+	if s.mrn != "" {
+		any = append(any, inRange("p.mrn_key", b.prefix(s.mrn)))
+	}
+	if s.phone != "" {
+		any = append(any, "p.phone_keys LIKE "+b.text("% "+s.phone+"%"))
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
+}
+
+func (f field) where(b *builder) string {
+	any := []string{"false"} // without letters or digits nothing is found
+	if len(f.parts) > 0 {
+		var names []string
+		for _, part := range f.parts {
+			names = append(names, hasName(b, part))
+		}
+		any = append(any, "("+strings.Join(names, " AND ")+")")
+	}
+	if f.joined != "" {
+		any = append(any, hasName(b, f.joined))
+	}
+	if f.mrn != "" {
+		any = append(any, inRange("p.mrn_key", b.prefix(f.mrn)))
+	}
+	if f.birth != "" {
+		any = append(any, inRange("p.birth_key", b.prefix(f.birth)))
+	}
+	if f.phone != "" {
+		any = append(any, "p.phone_keys LIKE "+b.text("% "+f.phone+"%"))
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
+}
+
+func hasName(b *builder, part string) string {
+	if infixable(part) {
+		return "p.words LIKE " + b.text("%"+part+"%")
+	}
+	return "p.words LIKE " + b.text("% "+part+"%")
+}
+
+// route is where rows of a group come from, in an order that an index has.
+type route int
+
+const (
+	byFamily route = iota // patients_name
+	byGiven               // patients_given
+	byMRN                 // patients_mrn
+	byBirth               // patients_birth
+	byTerm                // patient_terms
+)
+
+// group is a part of what a search finds that one index gives in order. Groups come one after the other, the best match
+// first; a patient is in the first group that holds.
+type group struct {
+	from   route
+	within bounds // of the index's first column
+	part   string // where set, one index range for each word of the dictionary that holds this part but does not begin with it
+	given  bounds // of the given key too, where set
+	holds  string // condition on a row of patients (as p)
+	word   string // for byTerm: the one of a patient's words by which the patient is in the group
+	lead   int    // the field that it is for; shared when it is for all
+	inside bool   // what it finds is also in groups that follow
+}
+
+const shared = -1
+
+// groups takes a search apart. Where it has several fields, one of them leads to the rows and the others only judge
+// them; there are groups for each field that may lead.
+func (s Search) groups(b *builder) (all []group) {
+	add := func(lead int, groups ...group) {
+		for _, g := range groups {
+			g.lead = lead
+			all = append(all, g)
+		}
+	}
+	f := s.fields[0]
+	digits := strings.ContainsFunc(s.phrase, unicode.IsDigit)
+	if len(s.fields) == 1 && digits {
+		add(shared, numbers(b, f)...)
+	}
+	add(shared, numbers(b, field{mrn: s.mrn, phone: s.phone})...)
+	add(shared, s.phrases(b)...)
+	for _, lead := range s.leads() {
+		f := s.fields[lead]
+		if len(s.fields) > 1 && digits {
+			add(lead, numbers(b, f)...)
+		}
+		if len(f.parts) > 0 {
+			add(lead, names(b, longest(f.parts))...)
+		}
+		if f.joined != "" {
+			add(lead, names(b, f.joined)...)
+		}
+		if !digits {
+			add(lead, numbers(b, f)...)
+		}
+	}
+	return all
+}
+
+// leads are the fields that may lead, at most two: those that are likely to lead to the fewest rows.
+func (s Search) leads() []int {
+	weight := func(i int) int {
+		f := s.fields[i]
+		switch {
+		case len(f.birth) == len("1974-12-25"):
+			return 100
+		case len(f.parts) == 0:
+			return 0
+		}
+		return utf8.RuneCountInString(longest(f.parts))
+	}
+	var all []int
+	for i := range s.fields {
+		all = append(all, i)
+	}
+	slices.SortStableFunc(all, func(i, j int) int { return weight(j) - weight(i) })
+	return all[:min(len(all), 2)]
+}
+
+// phrases are names of several words: one that begins with all of them (de la Cruz), or two that begin with one each.
+func (s Search) phrases(b *builder) (all []group) {
+	parts := s.parts()
+	if len(parts) < 2 {
+		return nil
+	}
+	phrase := b.prefix(s.phrase)
+	all = append(all,
+		group{from: byFamily, within: phrase, holds: inRange("p.family_key", phrase), inside: true},
+		group{from: byGiven, within: phrase, holds: inRange("p.given_key", phrase), inside: true})
+	if len(parts) > 2 {
+		return all
+	}
+	for _, pair := range [][2]string{{parts[0], parts[1]}, {parts[1], parts[0]}} {
+		family, given := b.prefix(pair[0]), b.prefix(pair[1])
+		all = append(all, group{from: byFamily, within: family, given: given, inside: true,
+			holds: "(" + inRange("p.family_key", family) + " AND " + inRange("p.given_key", given) + ")"})
+	}
+	return all
+}
+
+// numbers are what is no name: they come first when digits were typed, and last when none were.
+func numbers(b *builder, f field) (all []group) {
+	if f.mrn != "" {
+		within := b.prefix(f.mrn)
+		all = append(all, group{from: byMRN, within: within, holds: inRange("p.mrn_key", within)})
+	}
+	if f.birth != "" {
+		within := b.prefix(f.birth)
+		all = append(all, group{from: byBirth, within: within, holds: inRange("p.birth_key", within)})
+	}
+	if f.phone != "" {
+		all = append(all, group{from: byTerm, within: b.prefix("#" + f.phone), holds: "p.phone_keys LIKE " + b.text("% "+f.phone+"%"),
+			word: "(SELECT '#' || min(x) FROM unnest(string_to_array(p.phone_keys, ' ')) x WHERE starts_with(x, " + b.text(f.phone) + "))"})
+	}
+	return all
+}
+
+// names are the ways in which a part may be in a name, the best first.
+func names(b *builder, part string) []group {
+	starts := b.prefix(part)
+	all := []group{
+		{from: byFamily, within: starts, holds: inRange("p.family_key", starts)},
+		{from: byGiven, within: starts, holds: inRange("p.given_key", starts)},
+		{from: byTerm, within: starts, holds: "p.words LIKE " + b.text("% "+part+"%"),
+			word: "(SELECT min(x) FROM unnest(string_to_array(p.words, ' ')) x WHERE starts_with(x, " + b.text(part) + "))"},
+	}
+	if infixable(part) {
+		pattern := b.text("%" + part + "%")
+		all = append(all,
+			group{from: byFamily, part: part, holds: "split_part(p.family_key, ' ', 1) LIKE " + pattern},
+			group{from: byGiven, part: part, holds: "split_part(p.given_key, ' ', 1) LIKE " + pattern},
+			group{from: byTerm, part: part, holds: "p.words LIKE " + pattern,
+				word: "(SELECT min(x) FROM unnest(string_to_array(p.words, ' ')) x WHERE x LIKE " + pattern + ")"})
+	}
+	return all
+}
+
+// longest is the part that fewest names are likely to have.
+func longest(parts []string) string {
+	return slices.MaxFunc(parts, func(a, b string) int { return utf8.RuneCountInString(a) - utf8.RuneCountInString(b) })
+}
+
+func distinct(values ...string) (all []string) {
+	for _, v := range values {
+		if v != "" && !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Kinds of match, in which a row can be found.
+const (
+	MatchFamily = "family name"
+	MatchGiven  = "given name"
+	MatchOther  = "other name" // a former name, a nickname
+	MatchPart   = "part of a name"
+	MatchMRN    = "MRN"
+	MatchBirth  = "birth date"
+	MatchPhone  = "phone"
+)
+
+// rowKeys are a row's columns that a search compares.
+type rowKeys struct {
+	FamilyKey, GivenKey, MRNKey, BirthKey, Words, PhoneKeys string
+}
+
+// kinds says in which ways a row that was found matches, in the order of what was typed.
+func (s Search) kinds(r rowKeys) []string {
+	if s.mrn != "" && strings.HasPrefix(r.MRNKey, s.mrn) {
+		return []string{MatchMRN}
+	}
+	if s.phone != "" && strings.Contains(r.PhoneKeys, " "+s.phone) {
+		return []string{MatchPhone}
+	}
+	var all []string
+	for _, f := range s.fields {
+		all = append(all, f.kinds(r)...)
+	}
+	return distinct(all...)
+}
+
+func (f field) kinds(r rowKeys) []string {
+	switch {
+	case f.birth != "" && strings.HasPrefix(r.BirthKey, f.birth):
+		return []string{MatchBirth}
+	case f.mrn != "" && strings.ContainsFunc(f.mrn, unicode.IsDigit) && strings.HasPrefix(r.MRNKey, f.mrn):
+		return []string{MatchMRN}
+	case f.phone != "" && strings.Contains(r.PhoneKeys, " "+f.phone):
+		return []string{MatchPhone}
+	}
+	var all []string
+	parts := f.parts
+	if f.joined != "" && strings.Contains(r.Words, f.joined) {
+		parts = []string{f.joined}
+	}
+	for _, part := range parts {
+		switch {
+		case strings.Contains(" "+r.FamilyKey, " "+part):
+			all = append(all, MatchFamily)
+		case strings.Contains(" "+r.GivenKey, " "+part):
+			all = append(all, MatchGiven)
+		case strings.Contains(r.Words, " "+part):
+			all = append(all, MatchOther)
+		case infixable(part) && strings.Contains(r.Words, part):
+			all = append(all, MatchPart)
+		}
+	}
+	if len(all) == 0 && f.mrn != "" && strings.HasPrefix(r.MRNKey, f.mrn) {
+		return []string{MatchMRN}
+	}
+	return all
 }

@@ -101,6 +101,10 @@ func initials(name string) string {
 
 // sentence makes an error's text one: errors are written in lower case and without a full stop.
 func sentence(err error) string {
-	r, n := utf8.DecodeRuneInString(err.Error())
-	return string(unicode.ToUpper(r)) + err.Error()[n:] + "."
+	return capital(err.Error()) + "."
+}
+
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }

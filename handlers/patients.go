@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,10 +28,10 @@ func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 			state = opened
 		}
 	}
-	list, err := s.list(r, state)
-	if errors.Is(err, db.ErrForeignList) || errors.Is(err, errSeal) {
+	list, err := s.list(r, &state)
+	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || errors.Is(err, errSeal) {
 		status, problem, state = http.StatusBadRequest, invalid, listState{Sort: db.SortName}
-		list, err = s.list(r, state)
+		list, err = s.list(r, &state)
 	}
 	if err != nil {
 		return err
@@ -38,23 +40,22 @@ func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// searchPatients takes a search, in the body, and moves it into the sealed parameter: by a redirect for a plain form,
-// by HX-Replace-Url for htmx, so that each letter typed is not a step in the browser's history.
+// searchPatients takes a search with its filters, in the body, and moves it into the sealed parameter: by a redirect for
+// a plain form, by HX-Replace-Url for htmx, so that each letter typed is not a step in the browser's history.
 func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
-	state := listState{Query: strings.TrimSpace(r.PostForm.Get("q")), Sort: db.SortName}
-	if by := r.PostForm.Get("sort"); by != "" {
-		state.Sort, state.Desc = parseSort(by)
-		if !state.Sort.Valid() {
-			return httpError{http.StatusBadRequest, "The list cannot be sorted like that", "Reload the list and try again."}
-		}
+	state, err := readList(r)
+	if err != nil {
+		return err
 	}
-	list, err := s.list(r, state)
-	if errors.Is(err, db.ErrSearchTooLong) || errors.Is(err, db.ErrSearchText) {
+	list := db.PatientList{}
+	if err = state.Filter.Check(); err == nil {
+		list, err = s.list(r, &state)
+	}
+	if slices.ContainsFunc(sayable, func(e error) bool { return errors.Is(err, e) }) {
 		who, err2 := s.DB.Whoami(r.Context(), scopeOf(r).viewer)
 		if err2 != nil {
 			return err2
 		}
-		state.Query = ""
 		s.showList(w, r, http.StatusUnprocessableEntity, sentence(err), state, db.PatientList{Who: who})
 		return nil
 	}
@@ -62,10 +63,7 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	state.User = list.UserID
-	to := views.PatientsPath("")
-	if state.Query != "" || state.Sort != db.SortName || state.Desc {
-		to = views.PatientsPath(s.sealer.seal(state))
-	}
+	to := s.address(state)
 	if !isFragment(r) {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
@@ -75,55 +73,117 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) list(r *http.Request, state listState) (db.PatientList, error) {
+// sayable are what a person can mend in the search form.
+var sayable = []error{db.ErrSearchTooLong, db.ErrSearchText, db.ErrFilterDate, db.ErrFilterSpan}
+
+var errBadList = httpError{http.StatusBadRequest, "The list cannot be shown like that", "Reload the list and try again."}
+
+// readList takes the search form. What is chosen from a list and is not on it was made up.
+func readList(r *http.Request) (listState, error) {
+	f := r.PostForm
+	state := listState{Query: strings.TrimSpace(f.Get("q")), Filter: db.Filter{Status: f.Get("status"), Gender: f.Get("gender"),
+		BornFrom: strings.TrimSpace(f.Get("born_from")), BornTo: strings.TrimSpace(f.Get("born_to"))}}
+	if text := f.Get("size"); text != "" {
+		size, err := strconv.Atoi(text)
+		if err != nil || !slices.Contains(db.PageSizes, size) {
+			return state, errBadList
+		}
+		if size != db.PageSizes[0] {
+			state.Size = size
+		}
+	}
+	if by := f.Get("sort"); by != "" {
+		state.Sort, state.Desc = parseSort(by)
+		if !state.Sort.Valid() || state.Sort == db.SortBest && state.Desc {
+			return state, errBadList
+		}
+	}
+	if errors.Is(state.Filter.Check(), db.ErrFilter) {
+		return state, errBadList
+	}
+	if state.Sort == "" || state.Sort == db.SortBest {
+		state.Sort = usualSort(state.Query)
+	}
+	return state, nil
+}
+
+// usualSort is the order that nobody asked for: the best match first, or by name where nothing is searched for.
+func usualSort(query string) db.Sort {
+	if query != "" {
+		return db.SortBest
+	}
+	return db.SortName
+}
+
+// address is the list's in a state; the list as it opens needs no parameter.
+func (s *Server) address(state listState) string {
+	plain := listState{User: state.User, Sort: db.SortName, Found: state.Found, More: state.More}
+	if state == plain {
+		return views.PatientsPath("")
+	}
+	return views.PatientsPath(s.sealer.seal(state))
+}
+
+func (s *Server) query(state listState) (db.ListQuery, error) {
 	search, err := db.ParseSearch(state.Query, s.format.monthFirst())
+	return db.ListQuery{UserID: state.User, Search: search, Filter: state.Filter, Sort: state.Sort, Desc: state.Desc, Size: state.Size,
+		Cursor: state.Cursor, Last: state.Last, Count: state.Cursor == nil && !state.Last}, err
+}
+
+// list asks for a page. How many there are is counted with the first page and then carried along.
+func (s *Server) list(r *http.Request, state *listState) (db.PatientList, error) {
+	q, err := s.query(*state)
 	if err != nil {
 		return db.PatientList{}, err
 	}
-	q := db.ListQuery{UserID: state.User, Search: search, Sort: state.Sort, Desc: state.Desc, Cursor: state.Cursor}
 	list, err := s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
 	// Rows may have gone since the cursor was made; a page that is empty or not full at the front is the first page.
-	if back := state.Cursor != nil && state.Cursor.Before; err == nil && state.Cursor != nil &&
-		(len(list.Rows) == 0 || back && !list.HasPrev && len(list.Rows) < db.PageSize) {
-		q.Cursor = nil
+	back := state.Cursor != nil && state.Cursor.Before
+	if err == nil && state.Cursor != nil && (len(list.Rows) == 0 || back && !list.HasPrev && len(list.Rows) < size(*state)) {
+		state.Cursor, state.First = nil, 0
+		q.Cursor, q.Count = nil, true
 		list, err = s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
+	}
+	if q.Count {
+		state.Found, state.More = list.Found, list.FoundMore
 	}
 	return list, err
 }
 
+func size(state listState) int {
+	if state.Size == 0 {
+		return db.PageSizes[0]
+	}
+	return state.Size
+}
+
 func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, problem string, state listState, list db.PatientList) {
 	state.User = list.UserID
+	if state.Last {
+		state.First = unplaced
+	}
 	if !list.HasPrev {
 		state.First = 0
 	}
-	title := "Patients"
-	if state.Query != "" {
-		title = "Patients found" // never what was searched for: titles end up in the browser's history
-	}
-	if problem != "" {
-		title = "Error: " + title
+	if end := state.First + len(list.Rows); state.First != unplaced && (end > state.Found || end == state.Found && list.HasNext) {
+		state.Found, state.More = end, list.HasNext // the count was bounded, or is older than the page
 	}
 	v := views.Patients{
-		Page: s.page(r, title, &list.Who), Query: state.Query, Sort: sortText(state.Sort, state.Desc),
-		Headings: s.headings(state), Found: found(list.Found, state.Query != ""), Error: problem, Filtered: state.Query != "" || problem != "",
-		Caption: caption(state, list), Empty: "There are no patients yet. An administrator can load them with “chartroom import”.",
-		FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token),
-	}
-	if state.Query != "" {
-		v.Empty = "No patient matches. Check the spelling, or search by birth date or MRN."
+		Page: s.page(r, listTitle(state, problem), &list.Who), Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes,
+		Filters: filters(state.Filter), Headings: s.headings(state), Found: found(state), Error: problem,
+		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "",
+		Caption:  caption(state, list), Empty: emptyText(state, problem), FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token),
 	}
 	if problem != "" && len(list.Rows) == 0 {
-		v.Empty, v.Found = "Nothing was searched.", ""
+		v.Found = ""
 	}
 	for _, p := range list.Rows {
 		v.Rows = append(v.Rows, s.row(p))
 	}
-	if list.HasPrev {
-		v.Prev = s.neighbour(state, list.Edge(true), max(0, state.First-db.PageSize))
+	if state.Query != "" && state.Sort != db.SortBest {
+		v.Best = s.first(state, db.SortBest, false)
 	}
-	if list.HasNext {
-		v.Next = s.neighbour(state, list.Edge(false), state.First+len(list.Rows))
-	}
+	s.pager(&v, state, list)
 	content := views.PatientsPage(v)
 	if isFragment(r) {
 		content = views.PatientsFragment(v)
@@ -131,9 +191,60 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	s.render(w, r, status, content)
 }
 
-func (s *Server) neighbour(state listState, c *db.Cursor, first int) string {
-	state.Cursor, state.First = c, first
-	return views.PatientsPath(s.sealer.seal(state))
+// listTitle never says what was searched for: titles end up in the browser's history.
+func listTitle(state listState, problem string) string {
+	title := "Patients"
+	if state.Query != "" || !state.Filter.Empty() {
+		title = "Patients found"
+	}
+	if problem != "" {
+		title = "Error: " + title
+	}
+	return title
+}
+
+func emptyText(state listState, problem string) string {
+	switch {
+	case problem != "":
+		return "Nothing was searched."
+	case state.Query != "" && !state.Filter.Empty():
+		return "No patient matches the search and the filters together. Take a filter off, or check the spelling."
+	case state.Query != "":
+		return "No patient matches. Check the spelling, or search by birth date, MRN or the last digits of a phone."
+	case !state.Filter.Empty():
+		return "No patient passes these filters."
+	}
+	return "There are no patients yet. An administrator can load them with “chartroom import”."
+}
+
+// pager fills the addresses of the other pages.
+func (s *Server) pager(v *views.Patients, state listState, list db.PatientList) {
+	to := func(c *db.Cursor, last bool, first int) string {
+		state := state
+		state.Cursor, state.Last, state.First = c, last, first
+		return views.PatientsPath(s.sealer.seal(state))
+	}
+	step := func(by int) int {
+		if state.First == unplaced {
+			return unplaced
+		}
+		return max(0, state.First+by)
+	}
+	if list.HasPrev {
+		v.First = s.first(state, state.Sort, state.Desc)
+		v.Prev = to(list.Edge(true), false, step(-size(state)))
+	}
+	if list.HasNext {
+		v.Next = to(list.Edge(false), false, step(len(list.Rows)))
+		v.Last = to(nil, true, unplaced)
+	}
+}
+
+// first is the address of the first page in another order.
+func (s *Server) first(state listState, by db.Sort, desc bool) string {
+	state.Cursor, state.Last, state.First, state.Found, state.More = nil, false, 0, 0, false
+	state.Sort, state.Desc = by, desc
+	return s.address(state)
 }
 
 // columns are the table's, in their order; sort is empty where the list cannot be ordered by one.
@@ -150,15 +261,15 @@ func (s *Server) headings(state listState) []views.Heading {
 	for _, c := range columns {
 		h := views.Heading{ID: c.id, Label: c.label}
 		if c.sort != "" {
-			next := listState{User: state.User, Query: state.Query, Sort: c.sort, Desc: c.sort == db.SortUpdated}
+			desc := c.sort == db.SortUpdated
 			if c.sort == state.Sort {
-				next.Desc = !state.Desc
+				desc = !state.Desc
 				h.AriaSort = "ascending"
 				if state.Desc {
 					h.AriaSort = "descending"
 				}
 			}
-			h.URL = views.PatientsPath(s.sealer.seal(next))
+			h.URL = s.first(state, c.sort, desc)
 		}
 		all = append(all, h)
 	}
@@ -170,34 +281,65 @@ func parseSort(text string) (db.Sort, bool) {
 	return db.Sort(name), desc
 }
 
-func sortText(by db.Sort, desc bool) string {
-	if desc {
-		return "-" + string(by)
+// sortText is what the search form keeps: nothing where the order is the usual one, so that a search that begins or ends
+// finds its own.
+func sortText(state listState) string {
+	switch {
+	case state.Sort == usualSort(state.Query) && !state.Desc:
+		return ""
+	case state.Desc:
+		return "-" + string(state.Sort)
 	}
-	return string(by)
+	return string(state.Sort)
 }
 
-func found(n int, searched bool) string {
+func filters(f db.Filter) views.Filters {
+	choice := func(value, label, chosen string) views.Choice {
+		return views.Choice{Value: value, Label: label, Chosen: value == chosen}
+	}
+	v := views.Filters{BornFrom: f.BornFrom, BornTo: f.BornTo, Any: !f.Empty()}
+	v.Status = append(v.Status, choice("", "Any", f.Status))
+	for _, s := range db.Statuses {
+		v.Status = append(v.Status, choice(s, capital(s), f.Status))
+	}
+	v.Gender = append(v.Gender, choice("", "Any", f.Gender))
+	for _, g := range db.Genders {
+		v.Gender = append(v.Gender, choice(g, sexName(g), f.Gender))
+	}
+	return v
+}
+
+// found says how many patients there are, in words that a screen reader says too.
+func found(state listState) string {
+	n := thousands(state.Found)
 	switch {
-	case n > db.CountCap:
-		return fmt.Sprintf("More than %s patients", thousands(db.CountCap))
-	case n == 1:
+	case state.More:
+		return n + "+ patients"
+	case state.Found == 1:
 		return "1 patient"
-	case n == 0 && searched:
+	case state.Found == 0 && (state.Query != "" || !state.Filter.Empty()):
 		return "No patient found"
 	}
-	return thousands(n) + " patients"
+	return n + " patients"
 }
 
-// caption says which rows these are, and leaves it out where pages were crossed in a way that cannot be counted.
+var sortNames = map[db.Sort]string{db.SortBest: "best match first", db.SortName: "sorted by name", db.SortBirth: "sorted by birth date",
+	db.SortMRN: "sorted by MRN", db.SortUpdated: "sorted by last update"}
+
+// caption says which rows these are, and leaves the numbers out where pages were crossed in a way that cannot be counted.
 func caption(state listState, list db.PatientList) string {
 	if len(list.Rows) == 0 {
 		return ""
 	}
-	by := map[db.Sort]string{db.SortName: "name", db.SortBirth: "birth date", db.SortMRN: "MRN", db.SortUpdated: "last update"}[state.Sort]
-	order := "sorted by " + by
+	order := sortNames[state.Sort]
 	if state.Desc {
 		order += ", last first"
+	}
+	switch {
+	case state.Last:
+		return fmt.Sprintf("The last %d patients, %s", len(list.Rows), order)
+	case state.First == unplaced:
+		return "Patients, " + order
 	}
 	return fmt.Sprintf("Patients %s to %s, %s", thousands(state.First+1), thousands(state.First+len(list.Rows)), order)
 }
@@ -206,7 +348,7 @@ func (s *Server) row(p db.Patient) views.PatientRow {
 	return views.PatientRow{
 		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: orDash(p.MRN), Birth: s.format.birth(p.BirthDate),
 		Age: s.age(p), Sex: sexName(p.Gender), Phone: orDash(p.Phone), City: orDash(p.City), Status: p.Status,
-		Updated: s.format.moment(p.UpdatedAt), UpdatedISO: p.UpdatedAt.UTC().Format(time.RFC3339),
+		Updated: s.format.moment(p.UpdatedAt), UpdatedISO: p.UpdatedAt.UTC().Format(time.RFC3339), Match: strings.Join(p.Match, ", "),
 	}
 }
 

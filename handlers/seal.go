@@ -15,11 +15,18 @@ import (
 type listState struct {
 	User   int        `json:"u"`
 	Query  string     `json:"q,omitempty"`
+	Filter db.Filter  `json:"f,omitzero"`
 	Sort   db.Sort    `json:"s"`
 	Desc   bool       `json:"d,omitempty"`
+	Size   int        `json:"z,omitempty"` // rows on a page; 0 is the usual number
 	Cursor *db.Cursor `json:"c,omitempty"`
-	First  int        `json:"n,omitempty"` // how many rows come before the page
+	Last   bool       `json:"l,omitempty"` // the last page
+	First  int        `json:"n,omitempty"` // how many rows come before the page; unplaced when nobody counted
+	Found  int        `json:"m,omitempty"` // how many there were when the first page was made
+	More   bool       `json:"p,omitempty"` // … and that is not all
 }
+
+const unplaced = -1
 
 var errSeal = errors.New("the list address is not one of ours")
 
@@ -64,7 +71,7 @@ func (s *sealer) open(text string) (listState, error) {
 		if err != nil {
 			continue
 		}
-		if err := json.Unmarshal(plain, &l); err != nil || l.User == 0 || !l.Sort.Valid() {
+		if err := json.Unmarshal(plain, &l); err != nil || l.User == 0 || !l.Sort.Valid() || l.Filter.Check() != nil {
 			return listState{}, errSeal
 		}
 		return l, nil

@@ -1,0 +1,398 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PageSizes are how many patients a page of the list may show; the first is the usual one.
+var PageSizes = []int{25, 50, 100}
+
+// CountCap is where counting stops: the exact number of a large set costs more than the page that shows it.
+const CountCap = 1000
+
+// How much a search may look at. They bound its time, whatever was typed; the figures are in docs/performance.md.
+const (
+	countVisits = 3000   // rows, to count those that match
+	leadProbe   = 2000   // index entries, to find out which field of a search leads to fewest rows
+	leastFew    = 4000   // matches that are few enough to be sorted at once,
+	mostFew     = 16_000 // growing with the square root of the number of patients
+)
+
+// Sort is an order of the list.
+type Sort string
+
+// The sorts. What is missing comes last in ascending order.
+const (
+	SortBest    Sort = "best" // the best match first; only for a search, and only in this direction
+	SortName    Sort = "name"
+	SortBirth   Sort = "birth_date"
+	SortMRN     Sort = "mrn"
+	SortUpdated Sort = "updated"
+)
+
+// sorts maps to columns; each has an index that begins with them and ends in id, the tie-breaker that makes every order
+// total. The status is there to be skipped by, see the search migration.
+var sorts = map[Sort][]string{
+	SortBest:    {"w", "k1", "k2"},
+	SortName:    {"family_key", "given_key"},
+	SortBirth:   {"birth_key", "status"},
+	SortMRN:     {"mrn_key"},
+	SortUpdated: {"updated_at", "status"},
+}
+
+// Valid says whether s is one of the sorts.
+func (s Sort) Valid() bool { return sorts[s] != nil }
+
+// Cursor is a place in an ordered list: next to the row with these keys and this id.
+type Cursor struct {
+	Before bool     `json:"b,omitempty"` // the page that ends there, instead of the one that begins there
+	Group  int      `json:"g,omitempty"` // for SortBest: the group that the row is in
+	Lead   int      `json:"l,omitempty"` // for SortBest: the field that leads
+	Keys   []string `json:"k"`
+	ID     string   `json:"i"`
+}
+
+// ListQuery is what the list shows.
+type ListQuery struct {
+	UserID int // the user that this state was made for; 0 when it was made now
+	Search Search
+	Filter Filter
+	Sort   Sort
+	Desc   bool
+	Size   int     // one of PageSizes; 0 is the first of them
+	Cursor *Cursor // nil for the first page
+	Last   bool    // the last page, without a cursor
+	Count  bool    // how many there are is wanted too
+}
+
+// PatientList is a page of patients, and where it stands in the whole.
+type PatientList struct {
+	Who
+	Rows             []Patient
+	Found            int  // how many match, when that was asked for; at most CountCap
+	FoundMore        bool // there are more than Found
+	HasPrev, HasNext bool
+}
+
+// Edge gives the cursor for the page after the last row, or before the first.
+func (l PatientList) Edge(before bool) *Cursor {
+	if len(l.Rows) == 0 {
+		return nil
+	}
+	c := l.Rows[len(l.Rows)-1].place
+	if before {
+		c = l.Rows[0].place
+	}
+	c.Before = before
+	return &c
+}
+
+func (q ListQuery) backwards() bool { return q.Last || q.Cursor != nil && q.Cursor.Before }
+
+func (q ListQuery) size() int {
+	if q.Size == 0 {
+		return PageSizes[0]
+	}
+	return q.Size
+}
+
+// where gives the condition that a row of patients (as p) must meet to be in the list.
+func (q ListQuery) where(b *builder) string {
+	return q.Search.where(b) + " AND " + q.Filter.where(b)
+}
+
+// ListPatients gives one page of the list and records which patients were shown. A state made for another user is
+// ErrForeignList, and shows none.
+func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientList, error) {
+	if q.Search.Empty() && q.Sort == SortBest {
+		q.Sort = SortName
+	}
+	if !q.Sort.Valid() || q.Sort == SortBest && q.Desc || !slices.Contains(PageSizes, q.size()) || q.Filter.Check() != nil ||
+		q.Cursor != nil && (len(q.Cursor.Keys) != len(sorts[q.Sort]) || !isUUID(q.Cursor.ID)) {
+		return PatientList{}, ErrListQuery
+	}
+	b := &builder{args: d.viewerArgs(v)}
+	b.args["list_user"], b.args["searched"], b.args["sort"], b.args["filtered"] = q.UserID, !q.Search.Empty(), string(q.Sort), !q.Filter.Empty()
+	size := b.value(q.size(), "integer")
+	statement := viewerCTE + `, permitted AS MATERIALIZED (
+		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
+	)` + q.pageCTE(b) + `, audited AS (
+		INSERT INTO audit_events (` + auditColumns + `)
+		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
+		       ARRAY(SELECT id FROM page WHERE n <= ` + size + ` ORDER BY n),
+		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
+		FROM viewer v, permitted
+	)
+	SELECT ` + whoColumns + `, f.n AS found, f.more AS found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
+	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
+	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
+	ORDER BY p.n`
+	rows, err := d.pool.Query(ctx, statement, b.args)
+	if err != nil {
+		return PatientList{}, fmt.Errorf("list patients: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[listRow])
+	if err != nil {
+		return PatientList{}, fmt.Errorf("list patients: %w", err)
+	}
+	return q.listFrom(all)
+}
+
+// ErrListQuery is a list that cannot be asked for: an unknown order, page size or filter, or a cursor of another order.
+var ErrListQuery = errors.New("there is no such list of patients")
+
+// listRow is a row of the statement above: the Viewer's part in each, and nothing else when there are no patients.
+type listRow struct {
+	Who
+	Found     int
+	FoundMore bool
+	patientColumns
+	FamilyKey *string
+	GivenKey  *string
+	MRNKey    *string
+	BirthKey  *string
+	Words     *string
+	PhoneKeys *string
+	G         *int
+	W         *string
+	K1        *string
+	K2        *string
+	Lead      *int
+}
+
+func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
+	if len(rows) == 0 {
+		return PatientList{}, ErrNoSession
+	}
+	l := PatientList{Who: rows[0].Who, Found: rows[0].Found, FoundMore: rows[0].FoundMore}
+	if err := l.check(); err != nil {
+		return l, err
+	}
+	if q.UserID != 0 && q.UserID != l.UserID {
+		return l, ErrForeignList
+	}
+	for _, r := range rows {
+		if r.ID != nil {
+			p := r.patient()
+			p.place = r.place(q.Sort)
+			if !q.Search.Empty() {
+				p.Match = q.Search.kinds(rowKeys{*r.FamilyKey, *r.GivenKey, *r.MRNKey, *r.BirthKey, *r.Words, *r.PhoneKeys})
+			}
+			l.Rows = append(l.Rows, p)
+		}
+	}
+	more := len(l.Rows) > q.size()
+	if more {
+		l.Rows = l.Rows[:q.size()]
+	}
+	l.HasNext, l.HasPrev = more, q.Cursor != nil
+	if q.backwards() {
+		slices.Reverse(l.Rows)
+		l.HasNext, l.HasPrev = !q.Last, more
+	}
+	return l, nil
+}
+
+// place is where the row stands: its values of the columns in sorts.
+func (r listRow) place(s Sort) Cursor {
+	c := Cursor{ID: *r.ID}
+	switch s {
+	case SortBest:
+		c.Group, c.Lead, c.Keys = *r.G, *r.Lead, []string{*r.W, *r.K1, *r.K2}
+	case SortBirth:
+		c.Keys = []string{*r.BirthKey, *r.Status}
+	case SortMRN:
+		c.Keys = []string{*r.MRNKey}
+	case SortUpdated:
+		c.Keys = []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano), *r.Status}
+	default:
+		c.Keys = []string{*r.FamilyKey, *r.GivenKey}
+	}
+	return c
+}
+
+// pageColumns are what page holds of a patient, besides the place.
+func (q ListQuery) pageColumns() string {
+	columns := `p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key`
+	if q.Search.Empty() {
+		return columns + `, ''::text AS words, ''::text AS phone_keys`
+	}
+	return columns + `, p.words, p.phone_keys`
+}
+
+const noPlace = `NULL::integer AS g, NULL::text AS w, NULL::text AS k1, NULL::text AS k2, NULL::integer AS lead`
+
+// pageCTE makes page, the rows in order numbered by n, one more than are shown; and found, their number.
+func (q ListQuery) pageCTE(b *builder) string {
+	switch {
+	case q.Sort == SortBest:
+		return q.bestCTE(b)
+	case q.Search.Empty() && !(q.Filter.hasSpan() && q.Sort != SortBirth):
+		return q.walkCTE(b)
+	}
+	return q.sortedCTE(b)
+}
+
+const allowed = `(SELECT yes FROM permitted)`
+
+// walkCTE is the list without a search: the sort's index is walked.
+func (q ListQuery) walkCTE(b *builder) string {
+	order := q.order("p.")
+	return `, page AS MATERIALIZED (
+		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
+			SELECT ` + q.pageColumns() + ` FROM patients p
+			WHERE ` + allowed + ` AND ` + q.Filter.where(b) + ` AND ` + q.from(b) + `
+			ORDER BY ` + order + ` LIMIT ` + q.limit(b) + `
+		) p
+	)` + q.foundCTE(b, "found", q.everybody(b, allowed))
+}
+
+// everybody gives the rows to count when nothing is searched for, each with the word on whether it matches. Few patients
+// are not active, and these two have an index of their own.
+func (q ListQuery) everybody(b *builder, gate string) string {
+	from := "FROM patients p WHERE " + gate
+	if q.Filter.Status == "inactive" || q.Filter.Status == "deceased" {
+		from += " AND p.status = '" + q.Filter.Status + "'"
+	}
+	if q.Filter.hasSpan() {
+		from += " AND " + inRange("p.birth_key", q.Filter.span(b))
+	}
+	return "SELECT " + q.Filter.where(b) + " AS yes " + from
+}
+
+// foundCTE counts among candidates, and stops after so many that the answer would not change or would take too long.
+func (q ListQuery) foundCTE(b *builder, name, candidates string) string {
+	if !q.Count {
+		return `, ` + name + ` AS (SELECT 0 AS n, false AS more)`
+	}
+	visits := countVisits
+	if q.Filter.Empty() && len(q.Search.fields) <= 1 {
+		visits = CountCap + 1
+	}
+	limit, most := b.value(visits, "integer"), b.value(CountCap, "integer")
+	return `, ` + name + ` AS (
+		SELECT least(count(*) FILTER (WHERE yes), ` + most + `) AS n,
+		       count(*) FILTER (WHERE yes) > ` + most + ` OR count(*) >= ` + limit + ` AS more
+		FROM (SELECT yes FROM (` + candidates + `) c LIMIT ` + limit + `) visited
+	)`
+}
+
+func (q ListQuery) limit(b *builder) string { return b.value(q.size()+1, "integer") }
+
+// direction gives ASC or DESC for the way that the page is read, and the sign for what comes later on that way.
+func (q ListQuery) direction() (string, string) {
+	if q.Desc != q.backwards() {
+		return "DESC", "<"
+	}
+	return "ASC", ">"
+}
+
+// columns are the sort's, but for a status that a filter has made the same in all rows.
+func (q ListQuery) columns() []string {
+	all := sorts[q.Sort]
+	if q.Filter.Status != "" && all[len(all)-1] == "status" {
+		return all[:len(all)-1]
+	}
+	return all
+}
+
+func (q ListQuery) order(prefix string) string {
+	way, _ := q.direction()
+	var all []string
+	for _, c := range append(slices.Clone(q.columns()), "id") {
+		all = append(all, prefix+c+" "+way)
+	}
+	return strings.Join(all, ", ")
+}
+
+// from is the condition of coming after the cursor.
+func (q ListQuery) from(b *builder) string {
+	if q.Cursor == nil {
+		return "true"
+	}
+	_, later := q.direction()
+	var names, values []string
+	for i, c := range q.columns() {
+		kind := "text"
+		if c == "updated_at" {
+			kind = "timestamptz"
+		}
+		names, values = append(names, "p."+c), append(values, b.value(q.Cursor.Keys[i], kind))
+	}
+	return fmt.Sprintf("(%s, p.id) %s (%s, %s)", strings.Join(names, ", "), later, strings.Join(values, ", "), b.value(q.Cursor.ID, "uuid"))
+}
+
+// sortedCTE is a search, or a span of birth dates, in another order than the one its index has. Few matches are fetched
+// and sorted; where there are many, they are met soon enough on a walk along the sort's index. Which of the two it is
+// does not show: the order is the same.
+func (q ListQuery) sortedCTE(b *builder) string {
+	match := q.where(b)
+	order, from, limit := q.order("p."), q.from(b), q.limit(b)
+	few, ids := q.fewCTE(b)
+	return few + `, collected AS MATERIALIZED (
+		SELECT p.* FROM (` + ids + `) i
+		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = i.id AND ` + match + ` OFFSET 0) p
+	), page AS MATERIALIZED (
+		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
+			(SELECT p.* FROM collected p WHERE ` + from + ` ORDER BY ` + order + ` LIMIT ` + limit + `)
+			UNION ALL
+			(SELECT ` + q.pageColumns() + ` FROM patients p
+			 WHERE ` + allowed + ` AND (SELECT NOT few FROM chosen) AND (` + match + `) IS TRUE AND ` + from + `
+			 ORDER BY ` + order + ` LIMIT ` + limit + `)
+		) p
+		ORDER BY ` + order + ` LIMIT ` + limit + `
+	)` + q.foundSorted(b)
+}
+
+// foundSorted is exact where the matches were collected.
+func (q ListQuery) foundSorted(b *builder) string {
+	if !q.Count {
+		return q.foundCTE(b, "found", "")
+	}
+	const gate = allowed + ` AND (SELECT NOT few FROM chosen)`
+	candidates := ""
+	if q.Search.Empty() {
+		candidates = q.everybody(b, gate)
+	} else {
+		candidates = q.candidates(b, gate, q.Search.leads()[0])
+	}
+	most := b.value(CountCap, "integer")
+	return q.foundCTE(b, "found_walking", candidates) + `, found AS (
+		SELECT CASE WHEN c.few THEN least(e.n, ` + most + `) ELSE w.n END AS n, CASE WHEN c.few THEN e.n > ` + most + ` ELSE w.more END AS more
+		FROM found_walking w, chosen c, (SELECT count(*) AS n FROM collected) e
+	)`
+}
+
+// fewCTE collects ids, along each way that leads to all that match, until they are too many to be few; chosen is the way
+// that leads to fewest. The second result gives the ids along that way, none when they are not few.
+func (q ListQuery) fewCTE(b *builder) (string, string) {
+	var ways []string
+	if !q.Search.Empty() {
+		for _, lead := range q.Search.leads() {
+			ways = append(ways, q.Search.ids(b, lead))
+		}
+	}
+	if q.Filter.hasSpan() {
+		ways = append(ways, "SELECT p.id FROM patients p WHERE "+allowed+" AND "+inRange("p.birth_key", q.Filter.span(b)))
+	}
+	sql := fmt.Sprintf(`, at_most AS MATERIALIZED (
+		SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass
+	)`, mostFew, leastFew)
+	var sizes, ids []string
+	for i, way := range ways {
+		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way)
+		sizes = append(sizes, fmt.Sprintf("(%d, (SELECT count(*) FROM way%d))", i, i))
+		ids = append(ids, fmt.Sprintf("SELECT id FROM way%d WHERE (SELECT few AND way = %d FROM chosen)", i, i))
+	}
+	sql += `, chosen AS MATERIALIZED (
+		SELECT way, n <= (SELECT k FROM at_most) AS few FROM (VALUES ` + strings.Join(sizes, ", ") + `) v (way, n) ORDER BY n, way LIMIT 1
+	)`
+	return sql, "SELECT DISTINCT id FROM (" + strings.Join(ids, " UNION ALL ") + ") x"
+}
