@@ -34,10 +34,10 @@ type scopeKey struct{}
 
 func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*scope) }
 
-// middleware is what every answer goes through, in this order: headers, limits, the log, refusal of other sites'
-// requests, and the route.
+// middleware is what every answer goes through, in this order: headers, limits, compression, the log, refusal of other
+// sites' requests, and the route.
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
-	crossOrigin := http.NewCrossOriginProtection()
+	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sc := &scope{id: randomText(9)}
 		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
@@ -52,6 +52,15 @@ func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
+		routed.ServeHTTP(w, r)
+	})
+}
+
+// logged notes each request in the log, and gives it to its route unless it comes from another site.
+func (s *Server) logged(mux *http.ServeMux) http.Handler {
+	crossOrigin := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sc := scopeOf(r)
 		rec := &recorder{ResponseWriter: w}
 		start := time.Now()
 		defer func() {
@@ -100,6 +109,9 @@ func (s *Server) serve(rt route) http.Handler {
 		sc.pattern = rt.pattern
 		defer func() {
 			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { // a stream that cannot be finished must not look like one that is
+					panic(p)
+				}
 				// The value of a panic may quote data; its place is enough to find it.
 				s.Log.Error("panic", "request", sc.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				s.fail(w, r, fmt.Errorf("panic"))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/a-h/templ"
 )
@@ -28,9 +27,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c te
 		buf.Reset()
 	}
 	h := w.Header()
-	if !strings.Contains(h.Get("Vary"), "HX-Request") {
-		h.Add("Vary", "HX-Request")
-	}
+	vary(h, "HX-Request")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
