@@ -48,7 +48,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 			if len(q.Search.leads()) > 1 {
 				gate += fmt.Sprintf(" AND %s = %d", lead, l)
 			}
-			all = append(all, q.candidates(b, gate, l))
+			all = append(all, q.candidates(b, gate, l, q.visits(b)))
 		}
 		candidates = strings.Join(all, " UNION ALL ")
 	}
@@ -83,7 +83,7 @@ func (q ListQuery) leadCTE(b *builder) (string, string) {
 	limit := b.value(leadProbe, "integer")
 	var sizes []string
 	for _, l := range leads {
-		sizes = append(sizes, fmt.Sprintf(`(%d, (SELECT count(*) FROM (SELECT 1 FROM (%s) w LIMIT %s) n))`, l, q.Search.ids(b, l), limit))
+		sizes = append(sizes, fmt.Sprintf(`(%d, (SELECT count(*) FROM (SELECT 1 FROM (%s) w LIMIT %s) n))`, l, q.Search.ids(b, l, limit), limit))
 	}
 	return `, led AS MATERIALIZED (
 		SELECT lead FROM (VALUES ` + strings.Join(sizes, ", ") + `) v (lead, n) ORDER BY n, lead LIMIT 1
@@ -91,10 +91,10 @@ func (q ListQuery) leadCTE(b *builder) (string, string) {
 }
 
 // others is the condition of being in none of the groups before i, as far as they count for the same rows.
-func others(groups []group, i int) string {
+func others(groups []group, i int, counts func(group) bool) string {
 	var all []string
 	for _, g := range groups[:i] {
-		if g.lead == shared || g.lead == groups[i].lead {
+		if counts(g) && (g.lead == shared || g.lead == groups[i].lead) {
 			all = append(all, g.holds)
 		}
 	}
@@ -104,7 +104,7 @@ func others(groups []group, i int) string {
 	return "NOT (" + strings.Join(all, " OR ") + ")"
 }
 
-// keys are the columns by which a route's index is ordered: two of the place, and the patient's id.
+// routeKeys are the columns by which a route's index is ordered: two of the place, and the patient's id.
 var routeKeys = map[route][3]string{
 	byFamily: {"p.family_key", "p.given_key", "p.id"},
 	byGiven:  {"p.given_key", "p.family_key", "p.id"},
@@ -113,160 +113,191 @@ var routeKeys = map[route][3]string{
 	byTerm:   {"t.family_key", "t.given_key", "t.patient_id"},
 }
 
+// tour is how a group is read: always along its index, never more than the limit, whatever the planner might think of
+// the number of rows.
+type tour struct {
+	columns []string // of the result; k1, k2, id and w are the place, yes says whether the patient matches
+	holds   string   // condition on the patient's row (as p); empty when the index says enough
+	yes     string   // condition that yes is about
+	gate    string   // condition for reading at all
+	way     string   // ASC or DESC
+	limit   string
+	cursor  *Cursor // begin after this one, where set
+}
+
 const emptyKey = `''::text COLLATE "C"`
 
-// scan reads a group in order, from the cursor on when that is in this group. Its columns are w, k1, k2 and id.
-func (q ListQuery) scan(b *builder, groups []group, i int, gate, match, limit string) string {
-	g := groups[i]
-	way, later := q.direction()
+// read gives the statement that reads a group.
+func (g group) read(b *builder, t tour) string {
 	keys := routeKeys[g.from]
-	holds := match + " AND " + others(groups, i)
-	var cursor *Cursor
-	if q.Cursor != nil && q.Cursor.Group == i {
-		cursor = q.Cursor
-	}
-	k2, ordered := emptyKey, []string{keys[0], keys[2]}
+	ordered := []string{keys[0]}
 	if keys[1] != "" {
-		k2, ordered = keys[1], []string{keys[0], keys[1], keys[2]}
+		ordered = append(ordered, keys[1])
 	}
-	columns := keys[0] + " AS k1, " + k2 + " AS k2, " + keys[2] + " AS id"
-	// place is the cursor's values for the same columns.
-	place := func(withWord bool) string {
-		all := []string{b.text(cursor.Keys[1])}
-		if keys[1] != "" {
-			all = append(all, b.text(cursor.Keys[2]))
-		}
-		all = append(all, b.value(cursor.ID, "uuid"))
-		if withWord {
-			all = append([]string{b.text(cursor.Keys[0])}, all...)
-		}
-		return "(" + strings.Join(all, ", ") + ")"
-	}
-	orderBy := func(columns ...string) string {
-		return " ORDER BY " + strings.Join(columns, " "+way+", ") + " " + way + " LIMIT " + limit
-	}
-	if g.part != "" {
-		return q.scanDictionary(b, g, gate, holds, columns, ordered, cursor, orderBy)
-	}
+	ordered = append(ordered, keys[2])
+	word, from, where := emptyKey, "patients p", []string{t.gate}
 	if g.from == byTerm {
-		from := ""
-		if cursor != nil {
-			from = " AND (t.term, " + strings.Join(ordered, ", ") + ") " + later + " " + place(true)
+		from = "patient_terms t"
+		if t.holds != "" {
+			yes := ""
+			if t.yes != "" {
+				yes = "(" + t.yes + ") IS TRUE AS yes"
+			}
+			from += " CROSS JOIN LATERAL (SELECT " + yes + " FROM patients p WHERE p.id = t.patient_id AND t.term = " + g.word + " AND " + t.holds + " OFFSET 0) j"
 		}
-		return "SELECT t.term AS w, " + columns + " FROM patient_terms t" + g.judged(holds) +
-			" WHERE " + gate + " AND " + inRange("t.term", g.within) + from + orderBy(append([]string{"t.term"}, ordered...)...)
+	} else if t.holds != "" {
+		where = append(where, t.holds)
 	}
-	from := ""
-	if cursor != nil {
-		from = " AND (" + strings.Join(ordered, ", ") + ") " + later + " " + place(false)
+	switch {
+	case g.part != "":
+		return g.readWords(b, t, keys, ordered, from)
+	case g.from == byTerm:
+		word, ordered = "t.term", append([]string{"t.term"}, ordered...)
+		where = append(where, inRange("t.term", g.within))
+	default:
+		where = append(where, inRange(keys[0], g.within))
+		if g.given != (bounds{}) {
+			where = append(where, inRange("p.given_key", g.given))
+		}
 	}
-	return "SELECT " + emptyKey + " AS w, " + columns + " FROM patients p WHERE " + gate + " AND " + g.ranges() + " AND " + holds + from + orderBy(ordered...)
+	if t.cursor != nil {
+		where = append(where, t.after(b, ordered, t.cursor.keys(word != emptyKey, keys[1] != "")))
+	}
+	return "SELECT " + t.select_(g, word, keys) + " FROM " + from + " WHERE " + strings.Join(where, " AND ") + t.order(ordered)
 }
 
-// judged joins the patient of a term, if the patient matches and this is the term by which the patient counts.
-func (g group) judged(holds string) string {
-	return " CROSS JOIN LATERAL (SELECT 1 FROM patients p WHERE p.id = t.patient_id AND t.term = " + g.word + " AND " + holds + " OFFSET 0) j"
+// readWords reads a group word by word of the dictionary.
+func (g group) readWords(b *builder, t tour, keys [3]string, ordered []string, from string) string {
+	where := []string{"p.family_key >= d.word AND p.family_key < d.word || '!'"} // a key holds nothing between ' ' and '!'
+	switch g.from {
+	case byGiven:
+		where = []string{"p.given_key >= d.word AND p.given_key < d.word || '!'"}
+	case byTerm:
+		where = []string{"t.term = d.word"}
+	}
+	if t.holds != "" && g.from != byTerm {
+		where = append(where, t.holds)
+	}
+	words := t.gate + " AND d.word LIKE " + b.text("%"+g.part+"%") + " AND NOT " + inRange("d.word", b.prefix(g.part))
+	if len([]rune(g.part)) < 3 {
+		// The trigram index is of no help, but names in such scripts stand together at the end of the dictionary.
+		words += " AND d.word >= " + b.text("\u1100")
+	}
+	if t.cursor != nil {
+		word := b.text(t.cursor.Keys[0])
+		words += " AND d.word " + t.later() + "= " + word
+		where = append(where, "(d.word <> "+word+" OR "+t.after(b, ordered, t.cursor.keys(false, true))+")")
+	}
+	inner := t
+	inner.columns = append([]string{"k1", "k2", "id"}, t.columns...)
+	rows := "SELECT " + inner.select_(g, "d.word", keys) + " FROM " + from + " WHERE " + strings.Join(where, " AND ") + t.order(ordered)
+	var columns []string
+	for _, c := range t.columns {
+		if c == "w" {
+			columns = append(columns, "d.word AS w")
+		} else {
+			columns = append(columns, "r."+c)
+		}
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM (SELECT d.word FROM name_words d WHERE " + words + " ORDER BY d.word " + t.way + ") d" +
+		" CROSS JOIN LATERAL (" + rows + ") r" + t.order([]string{"d.word", "r.k1", "r.k2", "r.id"})
 }
 
-// ranges are the conditions that the route's index takes.
-func (g group) ranges() string {
-	all := inRange(routeKeys[g.from][0], g.within)
-	if g.given != (bounds{}) {
-		all += " AND " + inRange("p.given_key", g.given)
+// select_ writes the columns, each once.
+func (t tour) select_(g group, word string, keys [3]string) string {
+	k2 := emptyKey
+	if keys[1] != "" {
+		k2 = keys[1]
+	}
+	yes := "(" + t.yes + ") IS TRUE AS yes"
+	if g.from == byTerm {
+		yes = "j.yes"
+	}
+	of := map[string]string{"w": word + " AS w", "k1": keys[0] + " AS k1", "k2": k2 + " AS k2", "id": keys[2] + " AS id", "yes": yes}
+	var all []string
+	for _, c := range distinct(t.columns...) {
+		if c != "w" || word != "d.word" {
+			all = append(all, of[c])
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func (t tour) order(columns []string) string {
+	return " ORDER BY " + strings.Join(columns, " "+t.way+", ") + " " + t.way + " LIMIT " + t.limit
+}
+
+func (t tour) later() string {
+	if t.way == "DESC" {
+		return "<"
+	}
+	return ">"
+}
+
+func (t tour) after(b *builder, columns, values []string) string {
+	var all []string
+	for _, v := range values {
+		all = append(all, b.text(v))
+	}
+	all = append(all, b.value(t.cursor.ID, "uuid"))
+	return "(" + strings.Join(columns, ", ") + ") " + t.later() + " (" + strings.Join(all, ", ") + ")"
+}
+
+// keys are a cursor's values, as far as the index has them.
+func (c Cursor) keys(word, second bool) []string {
+	all := c.Keys[1:2]
+	if second {
+		all = c.Keys[1:3]
+	}
+	if word {
+		return append([]string{c.Keys[0]}, all...)
 	}
 	return all
 }
 
-// dictionary gives the words that hold the part and do not begin with it.
-func (g group) dictionary(b *builder) string {
-	where := "d.word LIKE " + b.text("%"+g.part+"%") + " AND NOT " + inRange("d.word", b.prefix(g.part))
-	if short := []rune(g.part); len(short) < 3 {
-		// The trigram index is of no help, but names in such scripts stand together at the end of the dictionary.
-		where += " AND d.word >= " + b.text("\u1100")
+// scan reads a group's part of a page.
+func (q ListQuery) scan(b *builder, groups []group, i int, gate, match, limit string) string {
+	way, _ := q.direction()
+	t := tour{columns: []string{"w", "k1", "k2", "id"}, gate: gate, way: way, limit: limit,
+		holds: match + " AND " + others(groups, i, func(group) bool { return true })}
+	if q.Cursor != nil && q.Cursor.Group == i {
+		t.cursor = q.Cursor
 	}
-	return where
+	return groups[i].read(b, t)
 }
 
-// byWord bounds the keys that are a word or begin with it: a key holds nothing between a space and an exclamation mark.
-func byWord(column string) string { return column + " >= d.word AND " + column + " < d.word || '!'" }
-
-// scanDictionary reads a group word by word.
-func (q ListQuery) scanDictionary(b *builder, g group, gate, holds, columns string, ordered []string, cursor *Cursor, orderBy func(...string) string) string {
-	way, later := q.direction()
-	words := g.dictionary(b)
-	from := ""
-	if cursor != nil {
-		word := b.text(cursor.Keys[0])
-		words += " AND d.word " + later + "= " + word
-		from = " AND (d.word <> " + word + " OR (" + strings.Join(ordered, ", ") + ") " + later + " (" +
-			b.text(cursor.Keys[1]) + ", " + b.text(cursor.Keys[2]) + ", " + b.value(cursor.ID, "uuid") + "))"
+// apart are the groups that lead to all that match when a field leads, without those whose rows others have too.
+func (s Search) apart(b *builder, lead int, each func(groups []group, i int) string) string {
+	groups := s.groups(b)
+	var all []string
+	for i, g := range groups {
+		if !g.inside && (g.lead == shared || g.lead == lead) {
+			all = append(all, "("+each(groups, i)+")")
+		}
 	}
-	var rows string
-	if g.from == byTerm {
-		rows = "SELECT " + columns + " FROM patient_terms t" + g.judged(holds) + " WHERE t.term = d.word" + from + orderBy(ordered...)
-	} else {
-		rows = "SELECT " + columns + " FROM patients p WHERE " + byWord(ordered[0]) + " AND " + holds + from + orderBy(ordered...)
-	}
-	return "SELECT d.word AS w, r.k1, r.k2, r.id FROM (SELECT d.word FROM name_words d WHERE " + gate + " AND " + words + " ORDER BY d.word " + way + ") d" +
-		" CROSS JOIN LATERAL (" + rows + ") r" + orderBy("d.word", "r.k1", "r.k2", "r.id")
+	return strings.Join(all, " UNION ALL ")
 }
 
 // ids gives the ids of all patients that may match when this field leads, from indexes alone; some come more than once.
-func (s Search) ids(b *builder, lead int) string {
-	var all []string
-	for _, g := range s.groups(b) {
-		if g.inside || g.lead != shared && g.lead != lead {
-			continue
-		}
-		key := routeKeys[g.from]
-		switch {
-		case g.part != "" && g.from == byTerm:
-			all = append(all, "SELECT t.patient_id AS id FROM name_words d JOIN patient_terms t ON t.term = d.word WHERE "+allowed+" AND "+g.dictionary(b))
-		case g.part != "":
-			all = append(all, "SELECT r.id FROM name_words d CROSS JOIN LATERAL (SELECT p.id FROM patients p WHERE "+byWord(key[0])+" OFFSET 0) r WHERE "+allowed+" AND "+g.dictionary(b))
-		case g.from == byTerm:
-			all = append(all, "SELECT t.patient_id AS id FROM patient_terms t WHERE "+allowed+" AND "+inRange("t.term", g.within))
-		default:
-			all = append(all, "SELECT p.id FROM patients p WHERE "+allowed+" AND "+g.ranges())
-		}
-	}
-	if len(all) == 0 {
+func (s Search) ids(b *builder, lead int, limit string) string {
+	all := s.apart(b, lead, func(groups []group, i int) string {
+		return groups[i].read(b, tour{columns: []string{"id"}, gate: allowed, way: "ASC", limit: limit})
+	})
+	if all == "" {
 		return "SELECT NULL::uuid AS id WHERE false"
 	}
-	return strings.Join(all, " UNION ALL ")
+	return all
 }
 
 // candidates gives all rows that may match when this field leads, once each, with the word on whether they do.
-func (q ListQuery) candidates(b *builder, gate string, lead int) string {
-	var all []string
-	groups := q.Search.groups(b)
+func (q ListQuery) candidates(b *builder, gate string, lead int, limit string) string {
 	match := q.where(b)
-	for i, g := range groups {
-		if g.inside || g.lead != shared && g.lead != lead {
-			continue
-		}
-		var earlier []group
-		for _, e := range groups[:i] {
-			if !e.inside && (e.lead == shared || e.lead == lead) {
-				earlier = append(earlier, e)
-			}
-		}
-		only := others(append(earlier, group{lead: lead}), len(earlier))
-		yes := "SELECT (" + match + ") IS TRUE AS yes FROM "
-		once := " CROSS JOIN LATERAL (SELECT (" + match + ") IS TRUE AS yes FROM patients p WHERE p.id = t.patient_id AND t.term = " + g.word + " AND " + only + " OFFSET 0) j"
-		switch {
-		case g.part != "" && g.from == byTerm:
-			all = append(all, "SELECT j.yes FROM name_words d JOIN patient_terms t ON t.term = d.word"+once+" WHERE "+gate+" AND "+g.dictionary(b))
-		case g.part != "":
-			all = append(all, "SELECT r.yes FROM name_words d CROSS JOIN LATERAL ("+yes+"patients p WHERE "+byWord(routeKeys[g.from][0])+" AND "+only+" OFFSET 0) r WHERE "+gate+" AND "+g.dictionary(b))
-		case g.from == byTerm:
-			all = append(all, "SELECT j.yes FROM patient_terms t"+once+" WHERE "+gate+" AND "+inRange("t.term", g.within))
-		default:
-			all = append(all, yes+"patients p WHERE "+gate+" AND "+g.ranges()+" AND "+only)
-		}
-	}
-	if len(all) == 0 {
+	all := q.Search.apart(b, lead, func(groups []group, i int) string {
+		return groups[i].read(b, tour{columns: []string{"yes"}, gate: gate, way: "ASC", limit: limit, yes: match,
+			holds: others(groups, i, func(g group) bool { return !g.inside })})
+	})
+	if all == "" {
 		return "SELECT false AS yes WHERE false"
 	}
-	return strings.Join(all, " UNION ALL ")
+	return all
 }

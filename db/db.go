@@ -88,6 +88,11 @@ func limits(cfg *pgxpool.Config) {
 		setDefault("statement_timeout", "10s")
 		setDefault("lock_timeout", "5s")
 		setDefault("idle_in_transaction_session_timeout", "60s")
+		// Each statement has one good plan, which its shape prescribes: it is made once for a connection and kept. Making
+		// it anew for each search takes longer than the search, as do compiling and worker processes.
+		setDefault("plan_cache_mode", "force_generic_plan")
+		setDefault("jit", "off")
+		setDefault("max_parallel_workers_per_gather", "0")
 	}
 	setDefault("application_name", "chartroom")
 	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > 5*time.Second {

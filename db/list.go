@@ -272,16 +272,20 @@ func (q ListQuery) foundCTE(b *builder, name, candidates string) string {
 	if !q.Count {
 		return `, ` + name + ` AS (SELECT 0 AS n, false AS more)`
 	}
-	visits := countVisits
-	if q.Filter.Empty() && len(q.Search.fields) <= 1 {
-		visits = CountCap + 1
-	}
-	limit, most := b.value(visits, "integer"), b.value(CountCap, "integer")
+	limit, most := q.visits(b), b.value(CountCap, "integer")
 	return `, ` + name + ` AS (
 		SELECT least(count(*) FILTER (WHERE yes), ` + most + `) AS n,
 		       count(*) FILTER (WHERE yes) > ` + most + ` OR count(*) >= ` + limit + ` AS more
 		FROM (SELECT yes FROM (` + candidates + `) c LIMIT ` + limit + `) visited
 	)`
+}
+
+// visits is how many candidates are counted: those of a single word nearly all match, others may not.
+func (q ListQuery) visits(b *builder) string {
+	if q.Filter.Empty() && len(q.Search.fields) <= 1 {
+		return b.value(CountCap+1, "integer")
+	}
+	return b.value(countVisits, "integer")
 }
 
 func (q ListQuery) limit(b *builder) string { return b.value(q.size()+1, "integer") }
@@ -361,7 +365,7 @@ func (q ListQuery) foundSorted(b *builder) string {
 	if q.Search.Empty() {
 		candidates = q.everybody(b, gate)
 	} else {
-		candidates = q.candidates(b, gate, q.Search.leads()[0])
+		candidates = q.candidates(b, gate, q.Search.leads()[0], q.visits(b))
 	}
 	most := b.value(CountCap, "integer")
 	return q.foundCTE(b, "found_walking", candidates) + `, found AS (
@@ -376,11 +380,12 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 	var ways []string
 	if !q.Search.Empty() {
 		for _, lead := range q.Search.leads() {
-			ways = append(ways, q.Search.ids(b, lead))
+			ways = append(ways, q.Search.ids(b, lead, "(SELECT k + 1 FROM at_most)"))
 		}
 	}
 	if q.Filter.hasSpan() {
-		ways = append(ways, "SELECT p.id FROM patients p WHERE "+allowed+" AND "+inRange("p.birth_key", q.Filter.span(b)))
+		ways = append(ways, "(SELECT p.id FROM patients p WHERE "+allowed+" AND "+inRange("p.birth_key", q.Filter.span(b))+
+			" ORDER BY p.birth_key, p.status, p.id LIMIT (SELECT k + 1 FROM at_most))")
 	}
 	sql := fmt.Sprintf(`, at_most AS MATERIALIZED (
 		SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass

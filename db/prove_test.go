@@ -7,13 +7,18 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
 
 	"chartroom/db"
 	"chartroom/db/dbtest"
@@ -54,89 +59,286 @@ func TestProveImportMemoryStaysFlat(t *testing.T) {
 	}
 }
 
-// TestProveSearchIsRight compares what search finds with a brute-force scan in Go that shares no code with the SQL.
-func TestProveSearchIsRight(t *testing.T) {
-	var all bytes.Buffer
-	type person struct {
-		words []string
-		mrn   string
-		birth string
-	}
-	people := map[string][]person{}
-	var names []string
-	for p := range sample.Patients(13, 3000) {
-		all.Write(append(p, '\n'))
-		f, err := fhir.Parse(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		people[f.ID] = append(people[f.ID], person{strings.Fields(fhir.Words(f.Names)), fhir.MRNKey(f.MRN), f.BirthDate})
-		names = append(names, f.Names...)
-		names = append(names, f.MRN, f.BirthDate)
-	}
-	d, c, v := withPatients(t, all.String())
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for n := range 400 {
-		term := []rune(names[rnd.IntN(len(names))])
-		if len(term) == 0 {
-			continue
-		}
-		text := string(term[:1+rnd.IntN(len(term))])
-		if n%3 == 0 {
-			if other := strings.Fields(names[rnd.IntN(len(names))]); len(other) > 0 {
-				text += " " + other[0]
-			}
-		}
-		s, err := db.ParseSearch(text, false)
-		if err != nil {
-			continue
-		}
-		var want []string
-		for id, ps := range people {
-			for _, p := range ps {
-				if matches(text, p.words, p.mrn, p.birth) {
-					want = append(want, "id:"+id)
-				}
-			}
-		}
-		q := db.ListQuery{Search: s, Sort: db.SortName}
-		var got []string
-		for {
-			l, err := d.ListPatients(context.Background(), v, q)
+// person is what the brute-force scan knows of a patient.
+type person struct {
+	fhir.Patient
+	words  []string
+	mrn    string
+	phones []string
+}
+
+// crowd imports n invented patients, and knows each by the id that it has in the database.
+func crowd(t *testing.T, d *db.DB, c *pgx.Conn, seed uint64, n int) map[string]person {
+	t.Helper()
+	byKey := map[string]person{}
+	r, w := io.Pipe()
+	go func() {
+		for p := range sample.Crowd(seed, n) {
+			f, err := fhir.Parse(p)
 			if err != nil {
-				t.Fatal(err)
+				w.CloseWithError(err)
+				return
 			}
-			for _, p := range l.Rows {
-				got = append(got, value[string](t, c, `SELECT import_key FROM patients WHERE id = $1`, p.ID))
+			one := person{Patient: f, words: strings.Fields(fhir.Words(f.Names)), mrn: fhir.MRNKey(f.MRN)}
+			for _, phone := range f.Phones {
+				one.phones = append(one.phones, fhir.PhoneKey(phone))
 			}
-			if !l.HasNext {
-				break
+			byKey["id:"+f.ID] = one
+			if _, err := w.Write(append(p, '\n')); err != nil {
+				return
 			}
-			q.Cursor = l.Edge(false)
 		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%q finds %d, the scan %d", text, len(got), len(want))
+		w.Close()
+	}()
+	if _, err := d.ImportPatients(context.Background(), r, db.ImportOptions{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Query(context.Background(), `SELECT id::text, import_key FROM patients`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := map[string]person{}
+	var id, key string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &key}, func() error { people[id] = byKey[key]; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, `ANALYZE`)
+	return people
+}
+
+// matches is the search's promise, said once more in Go and without an index.
+func (p person) matches(text string) bool {
+	fields := strings.Fields(text)
+	all, said := true, false
+	for _, f := range fields {
+		if fhir.Key(f) == "" && fhir.MRNKey(f) == "" {
+			continue // a sign
 		}
+		said = true
+		all = all && p.fieldMatches(f)
+	}
+	if said && all {
+		return true
+	}
+	if len(fields) < 2 || !strings.ContainsFunc(text, unicode.IsDigit) {
+		return false
+	}
+	whole := fhir.MRNKey(text)
+	return whole != "" && strings.HasPrefix(p.mrn, whole) || p.phoneMatches(text)
+}
+
+func (p person) fieldMatches(f string) bool {
+	parts := strings.Fields(fhir.Key(f))
+	named := len(parts) > 0
+	for _, part := range parts {
+		named = named && p.nameMatches(part)
+	}
+	if named || len(parts) > 1 && p.nameMatches(strings.Join(parts, "")) {
+		return true
+	}
+	if mrn := fhir.MRNKey(f); mrn != "" && strings.HasPrefix(p.mrn, mrn) {
+		return true
+	}
+	if len(f) >= 4 && strings.Trim(f, "0123456789-") == "" && strings.HasPrefix(p.BirthDate, f) {
+		return true
+	}
+	if day, err := time.Parse("2.1.2006", f); err == nil && p.BirthDate == day.Format("2006-01-02") {
+		return true
+	}
+	if day, err := time.Parse("2/1/2006", f); err == nil && p.BirthDate == day.Format("2006-01-02") {
+		return true
+	}
+	return p.phoneMatches(f)
+}
+
+func (p person) nameMatches(part string) bool {
+	least := 3
+	for _, r := range part {
+		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) {
+			least = 2
+		}
+	}
+	inside := len([]rune(part)) >= least
+	return slices.ContainsFunc(p.words, func(w string) bool { return strings.HasPrefix(w, part) || inside && strings.Contains(w, part) })
+}
+
+func (p person) phoneMatches(text string) bool {
+	if strings.Trim(text, "+()./- 0123456789") != "" {
+		return false
+	}
+	last := fhir.PhoneKey(text)
+	return last != "" && slices.ContainsFunc(p.phones, func(k string) bool { return strings.HasPrefix(k, last) })
+}
+
+// drawTerm makes up what somebody might type about a person.
+func drawTerm(rnd *rand.Rand, p person) string {
+	cut := func(s string) string {
+		r := []rune(s)
+		if len(r) == 0 {
+			return ""
+		}
+		return string(r[:1+rnd.IntN(len(r))])
+	}
+	inside := func(s string) string {
+		r := []rune(s)
+		if len(r) < 3 {
+			return s
+		}
+		from := rnd.IntN(len(r) - 2)
+		return string(r[from : from+min(len(r)-from, 3+rnd.IntN(3))])
+	}
+	word := func() string {
+		if all := strings.Fields(p.Family + " " + p.Given); len(all) > 0 {
+			return all[rnd.IntN(len(all))]
+		}
+		return "x"
+	}
+	phone := ""
+	if len(p.Phones) > 0 {
+		phone = p.Phones[rnd.IntN(len(p.Phones))]
+	}
+	tail := phone[max(0, len(phone)-4-rnd.IntN(4)):]
+	switch rnd.IntN(16) {
+	case 0:
+		return cut(p.Family)
+	case 1:
+		return cut(p.Given)
+	case 2:
+		return inside(word())
+	case 3:
+		return cut(p.Given) + " " + cut(p.Family)
+	case 4:
+		return cut(p.Family) + " " + cut(p.Given)
+	case 5:
+		return p.Family
+	case 6:
+		return p.Family + ", " + p.Given
+	case 7:
+		return strings.ToUpper(fhir.Key(word()))
+	case 8:
+		return cut(p.MRN)
+	case 9:
+		return p.BirthDate[:min(len(p.BirthDate), 4+3*rnd.IntN(3))]
+	case 10:
+		if day, err := time.Parse("2006-01-02", p.BirthDate); err == nil {
+			return day.Format([]string{"2.1.2006", "02/01/2006"}[rnd.IntN(2)])
+		}
+		return p.BirthDate
+	case 11:
+		return tail
+	case 12:
+		return string([]rune(word())[:1])
+	case 13:
+		return word() + " " + p.BirthDate
+	case 14:
+		return inside(word()) + " " + inside(word())
+	default:
+		r := []rune(word())
+		r[rnd.IntN(len(r))] = []rune("%_\\'")[rnd.IntN(4)]
+		return string(r)
 	}
 }
 
-func matches(text string, words []string, mrn, birth string) bool {
-	all := true
-	for _, f := range strings.Fields(text) {
-		name := fhir.Key(f) != ""
-		for _, k := range strings.Fields(fhir.Key(f)) {
-			name = name && slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, k) })
+// pages walks through all pages of a query, by its next or its previous ones.
+func pages(t *testing.T, d *db.DB, v db.Viewer, q db.ListQuery, backwards bool) (ids []string) {
+	t.Helper()
+	q.Last = backwards
+	for {
+		l, err := d.ListPatients(context.Background(), v, q)
+		if err != nil {
+			t.Fatal(err)
 		}
-		k := fhir.MRNKey(f)
-		date := len(f) >= 4 && strings.HasPrefix(birth, f)
-		if !name && !(k != "" && strings.HasPrefix(mrn, k)) && !date {
-			all = false
+		var page []string
+		for _, p := range l.Rows {
+			page = append(page, p.ID)
+		}
+		if backwards {
+			slices.Reverse(page)
+		}
+		ids = append(ids, page...)
+		if backwards && !l.HasPrev || !backwards && !l.HasNext {
+			return ids
+		}
+		q.Cursor, q.Last = l.Edge(backwards), false
+	}
+}
+
+// TestProveSearchIsRight compares what 500 searches find, over all pages and both ways, with a brute-force scan in Go
+// that shares no code with the SQL; every third while patients are being added.
+func TestProveSearchIsRight(t *testing.T) {
+	const n = 20_000
+	d, url := dbtest.Open(t)
+	c := dbtest.Conn(t, url)
+	addUser(t, c, "ada", "viewer")
+	v := signedIn(t, d, c, "ada")
+	people := crowd(t, d, c, 13, n)
+	ids := slices.Sorted(maps.Keys(people))
+	stop := make(chan struct{})
+	var adding sync.WaitGroup
+	var hold sync.RWMutex // the ones being added wait while somebody looks at a still list
+	adding.Go(func() {
+		for p := range sample.Crowd(14, 1_000_000) {
+			hold.RLock()
+			_, err := d.ImportPatients(context.Background(), bytes.NewReader(p), db.ImportOptions{Actor: "test"})
+			hold.RUnlock()
+			if err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	defer func() { close(stop); adding.Wait() }()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	sorts := []db.ListQuery{{Sort: db.SortBest}, {Sort: db.SortName}, {Sort: db.SortBirth, Desc: true}, {Sort: db.SortMRN}, {Sort: db.SortUpdated, Desc: true}}
+	found := 0
+	for i := range 500 {
+		text := drawTerm(rnd, people[ids[rnd.IntN(len(ids))]])
+		s, err := db.ParseSearch(text, false)
+		if err != nil || s.Empty() {
+			continue
+		}
+		var want []string
+		for _, id := range ids {
+			if people[id].matches(text) {
+				want = append(want, id)
+			}
+		}
+		found += len(want)
+		q := sorts[0]
+		if i%4 == 3 {
+			q = sorts[1+i/4%4]
+		}
+		q.Search, q.Size = s, 100
+		still := i%3 != 0
+		if still {
+			hold.Lock()
+		}
+		forwards := pages(t, d, v, q, false)
+		back := pages(t, d, v, q, true)
+		if still {
+			hold.Unlock()
+		}
+		slices.Reverse(back)
+		for way, got := range map[string][]string{"forwards": forwards, "backwards": back} {
+			known := slices.DeleteFunc(slices.Clone(got), func(id string) bool { _, ok := people[id]; return !ok })
+			sorted := slices.Sorted(slices.Values(known))
+			if !slices.Equal(sorted, want) {
+				t.Errorf("%q by %s, %s: %d found, %d different ones, the scan has %d", text, q.Sort, way, len(known), len(slices.Compact(sorted)), len(want))
+			}
+			all := slices.Sorted(slices.Values(got))
+			if len(slices.Compact(all)) != len(got) {
+				t.Errorf("%q by %s, %s: a row came twice", text, q.Sort, way)
+			}
+		}
+		if still && !slices.Equal(forwards, back) {
+			t.Errorf("%q by %s: another order backwards", text, q.Sort)
 		}
 	}
-	whole := fhir.MRNKey(text)
-	return all || whole != "" && strings.Contains(strings.TrimSpace(text), " ") && strings.HasPrefix(mrn, whole)
+	t.Logf("500 searches found %d patients each way", found)
 }
 
 // TestProveSignInTakesTheSameTimeForEveryRefusal compares medians of the whole sign-in, in turn, so that whatever else

@@ -50,7 +50,8 @@ CREATE INDEX patient_conflicts_import ON patient_conflicts (import_id);
 -- Foreign keys to patients would cost an import a look-up and a row lock for each row; this costs nothing until a patient
 -- is deleted, which only taking back an import does.
 ALTER TABLE patient_resources DROP CONSTRAINT patient_resources_patient_id_fkey;
-CREATE OR REPLACE FUNCTION patients_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION patients_deleted() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     DELETE FROM patient_terms d
     USING old_rows o CROSS JOIN LATERAL patient_terms_of(o.words, o.phone_keys, o.family_key, o.given_key) t
