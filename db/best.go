@@ -16,9 +16,17 @@ func (q ListQuery) bestCTE(b *builder) string {
 	way, _ := q.direction()
 	sql, lead := q.leadCTE(b)
 	var before, names []string
+	open := allowed
+	if q.Filter.hasSpan() {
+		few, ids := q.fewCTE(b)
+		sql, open = few+sql, allowed+" AND (SELECT NOT few FROM chosen)"
+		lead = "CASE WHEN (SELECT few FROM chosen) THEN " + b.value(q.fewLead(), "integer") + " ELSE " + lead + " END"
+		sql += ", collected AS MATERIALIZED (" + q.ranked(b, groups, ids, match) + ")"
+		names = append(names, "SELECT g, w, k1, k2, id AS patient_id FROM collected c WHERE "+q.afterRanked(b))
+	}
 	for _, i := range q.turn(groups) {
 		g := groups[i]
-		gate := allowed
+		gate := open
 		if g.lead != shared && q.Cursor == nil && len(q.Search.leads()) > 1 {
 			gate += fmt.Sprintf(" AND %s = %d", lead, g.lead)
 		}
@@ -43,8 +51,11 @@ func (q ListQuery) bestCTE(b *builder) string {
 	candidates := ""
 	if q.Count {
 		var all []string
+		if q.Filter.hasSpan() {
+			all = append(all, "SELECT true AS yes FROM collected")
+		}
 		for _, l := range q.Search.leads() {
-			gate := allowed
+			gate := open
 			if len(q.Search.leads()) > 1 {
 				gate += fmt.Sprintf(" AND %s = %d", lead, l)
 			}
@@ -53,6 +64,53 @@ func (q ListQuery) bestCTE(b *builder) string {
 		candidates = strings.Join(all, " UNION ALL ")
 	}
 	return sql + q.foundCTE(b, "found", candidates)
+}
+
+// fewLead is the field by which matches are ranked when they are few enough to be collected.
+func (q ListQuery) fewLead() int {
+	if q.Cursor != nil {
+		return q.Cursor.Lead
+	}
+	return q.Search.leads()[0]
+}
+
+// ranked gives the place of each match among ids, as reading the groups would: it serves when a span of birth dates leads
+// to fewer patients than any name.
+func (q ListQuery) ranked(b *builder, groups []group, ids, match string) string {
+	var number, word, k1, k2 string
+	for i, g := range groups {
+		if g.lead != shared && g.lead != q.fewLead() {
+			continue
+		}
+		keys := routeKeys[g.from]
+		w, first, second := emptyKey, keys[0], keys[1]
+		switch {
+		case g.from == byTerm:
+			w, first, second = g.word, "p.family_key", "p.given_key"
+		case g.part != "":
+			w = "split_part(" + keys[0] + ", ' ', 1)"
+		case second == "":
+			second = emptyKey
+		}
+		when := " WHEN " + g.holds + " THEN "
+		number, word = number+when+fmt.Sprint(i), word+when+w
+		k1, k2 = k1+when+first, k2+when+second
+	}
+	if number == "" {
+		return "SELECT 0 AS g, " + emptyKey + " AS w, " + emptyKey + " AS k1, " + emptyKey + " AS k2, NULL::uuid AS id WHERE false"
+	}
+	return "SELECT r.* FROM (" + ids + ") i CROSS JOIN LATERAL (SELECT CASE" + number + " END AS g, CASE" + word + " END AS w, CASE" + k1 +
+		" END AS k1, CASE" + k2 + " END AS k2, p.id FROM patients p WHERE p.id = i.id AND " + match + " OFFSET 0) r"
+}
+
+func (q ListQuery) afterRanked(b *builder) string {
+	if q.Cursor == nil {
+		return "true"
+	}
+	_, later := q.direction()
+	c := q.Cursor
+	return "(c.g, c.w, c.k1, c.k2, c.id) " + later + " (" + strings.Join([]string{b.value(c.Group, "integer"), b.text(c.Keys[0]),
+		b.text(c.Keys[1]), b.text(c.Keys[2]), b.value(c.ID, "uuid")}, ", ") + ")"
 }
 
 // turn gives the groups in the order in which they are looked at, from the cursor's on. A page after the first keeps to

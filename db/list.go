@@ -79,6 +79,7 @@ type PatientList struct {
 	Found            int  // how many match, when that was asked for; at most CountCap
 	FoundMore        bool // there are more than Found
 	HasPrev, HasNext bool
+	Similar          []Patient // patients with similar names, when a search finds few
 }
 
 // Edge gives the cursor for the page after the last row, or before the first.
@@ -129,11 +130,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		       ARRAY(SELECT id FROM page WHERE n <= ` + size + ` ORDER BY n),
 		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
 		FROM viewer v, permitted
-	)
-	SELECT ` + whoColumns + `, f.n AS found, f.more AS found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
-	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
-	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
-	ORDER BY p.n`
+	)` + selectPage
 	rows, err := d.pool.Query(ctx, statement, b.args)
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
@@ -142,8 +139,19 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
-	return q.listFrom(all)
+	l, err := q.listFrom(all)
+	if err == nil && q.Sort == SortBest && q.Count && !l.FoundMore && l.Found < fewExact {
+		l.Similar, err = d.similar(ctx, v, q)
+	}
+	return l, err
 }
+
+// selectPage closes a statement that has made viewer, found and page.
+const selectPage = `
+	SELECT ` + whoColumns + `, f.n AS found, f.more AS found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
+	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
+	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
+	ORDER BY p.n`
 
 // ErrListQuery is a list that cannot be asked for: an unknown order, page size or filter, or a cursor of another order.
 var ErrListQuery = errors.New("there is no such list of patients")

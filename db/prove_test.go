@@ -266,7 +266,7 @@ func pages(t *testing.T, d *db.DB, v db.Viewer, q db.ListQuery, backwards bool) 
 // TestProveSearchIsRight compares what 500 searches find, over all pages and both ways, with a brute-force scan in Go
 // that shares no code with the SQL; every third while patients are being added.
 func TestProveSearchIsRight(t *testing.T) {
-	const n = 20_000
+	const n = 100_000
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "viewer")
@@ -339,6 +339,92 @@ func TestProveSearchIsRight(t *testing.T) {
 		}
 	}
 	t.Logf("500 searches found %d patients each way", found)
+}
+
+// TestProveMisspeltNamesAreFound types the names of patients with one error and with two, and looks for the patient
+// among the first ten of what comes back. The figures go into docs/performance.md.
+func TestProveMisspeltNamesAreFound(t *testing.T) {
+	const n, names = 100_000, 1000
+	d, url := dbtest.Open(t)
+	c := dbtest.Conn(t, url)
+	addUser(t, c, "ada", "viewer")
+	v := signedIn(t, d, c, "ada")
+	people := crowd(t, d, c, 17, n)
+	ids := slices.Sorted(maps.Keys(people))
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for errors, least := range map[int]float64{1: 0.95, 2: 0.80} {
+		hits, tried := 0, 0
+		for tried < names {
+			id := ids[rnd.IntN(len(ids))]
+			p := people[id]
+			given := strings.Fields(p.Given)
+			if p.Family == "" || len(given) == 0 || !latin(p.Family+given[0]) {
+				continue
+			}
+			text := given[0] + " " + p.Family
+			for range errors {
+				text = mistype(rnd, text)
+			}
+			tried++
+			s, err := db.ParseSearch(text, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := d.ListPatients(context.Background(), v, db.ListQuery{Search: s, Sort: db.SortBest, Count: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := append(l.Rows, l.Similar...)
+			if slices.ContainsFunc(first[:min(len(first), 10)], func(f db.Patient) bool { return f.ID == id }) {
+				hits++
+			} else if testing.Verbose() {
+				t.Logf("%d: %q for %q: %d exact, %d similar", errors, text, given[0]+" "+p.Family, len(l.Rows), len(l.Similar))
+			}
+		}
+		rate := float64(hits) / names
+		t.Logf("%d typing errors: %.1f %% of %d among the first ten", errors, 100*rate, names)
+		if rate < least {
+			t.Errorf("with %d errors %.1f %% are found, want %.0f %%", errors, 100*rate, 100*least)
+		}
+	}
+}
+
+func latin(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) })
+}
+
+// neighbours are the keys beside each letter of a keyboard.
+var neighbours = map[rune]string{'q': "wa", 'w': "qes", 'e': "wrd", 'r': "etf", 't': "ryg", 'y': "tuh", 'u': "yij", 'i': "uok", 'o': "ipl", 'p': "o",
+	'a': "qsz", 's': "awdx", 'd': "sefc", 'f': "drgv", 'g': "fthb", 'h': "gyjn", 'j': "hukm", 'k': "jil", 'l': "ko",
+	'z': "ax", 'x': "zsc", 'c': "xdv", 'v': "cfb", 'b': "vgn", 'n': "bhm", 'm': "nj"}
+
+// mistype makes one of the usual slips: two letters swapped, one dropped, doubled, or the key beside it.
+func mistype(rnd *rand.Rand, text string) string {
+	for {
+		r := []rune(text)
+		i := rnd.IntN(len(r) - 1)
+		if !unicode.IsLetter(r[i]) || !unicode.IsLetter(r[i+1]) {
+			continue
+		}
+		switch rnd.IntN(4) {
+		case 0:
+			if r[i] == r[i+1] {
+				continue
+			}
+			r[i], r[i+1] = r[i+1], r[i]
+		case 1:
+			r = slices.Delete(r, i, i+1)
+		case 2:
+			r = slices.Insert(r, i, r[i])
+		default:
+			near := []rune(neighbours[unicode.ToLower(r[i])])
+			if len(near) == 0 {
+				continue
+			}
+			r[i] = near[rnd.IntN(len(near))]
+		}
+		return string(r)
+	}
 }
 
 // TestProveSignInTakesTheSameTimeForEveryRefusal compares medians of the whole sign-in, in turn, so that whatever else
