@@ -57,9 +57,9 @@ CREATE FUNCTION name_words_add(words text[]) RETURNS void LANGUAGE sql AS $$
     WITH fresh AS (
         INSERT INTO name_words (word)
         SELECT w FROM (SELECT DISTINCT unnest(words) COLLATE "C" AS w) all_words
-        WHERE w <> '' AND NOT EXISTS (SELECT 1 FROM name_words n WHERE n.word = w)
+        WHERE w <> ''
         ORDER BY w
-        ON CONFLICT DO NOTHING RETURNING word
+        ON CONFLICT DO NOTHING RETURNING word -- no NOT EXISTS: it would be planned as a scan of the trigram index for each word
     ), mistyped AS (
         SELECT word AS typo, word FROM fresh
         UNION
