@@ -355,10 +355,9 @@ var patientURL = regexp.MustCompile(`^https?://[^?#]+/Patient/([A-Za-z0-9.-]{1,6
 // dispatch hands chunks on in the file's order, as batches that hold each patient once. Of two resources with one id the
 // later one has to win, so that a batch waits for those that are being written and have a patient in common with it.
 func (p *pipeline) dispatch(ctx context.Context) error {
-	for c := range p.order {
-		select {
-		case <-c.parsed:
-		case <-ctx.Done():
+	for {
+		c := p.next(ctx)
+		if c == nil {
 			return ctx.Err()
 		}
 		if err := p.im.note(c); err != nil {
@@ -381,7 +380,19 @@ func (p *pipeline) dispatch(ctx context.Context) error {
 			}
 		}
 	}
-	return ctx.Err()
+}
+
+// next gives the next chunk, parsed; nil at the end, or when all is to end.
+func (p *pipeline) next(ctx context.Context) *importChunk {
+	select {
+	case c := <-p.order:
+		if c != nil {
+			<-c.parsed
+		}
+		return c
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // distinct takes rows up to the first that repeats a key.
