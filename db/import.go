@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -140,7 +141,9 @@ func (im *Import) End(ctx context.Context) error {
 func (im *Import) letGo(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_ = im.control.Hijack().Close(ctx)
+	conn := im.control.Hijack()
+	_, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock_all()`) // at once, while the server takes its time to see the end
+	_ = conn.Close(ctx)
 }
 
 // tidyFrom is after how many changed patients the tables are tidied. Fewer are left to the server's own care.
@@ -210,6 +213,7 @@ type importChunk struct {
 	rows    []importRow
 	rejects []importReject
 	other   int
+	header  []byte // of CSV
 	parsed  chan struct{}
 	keys    map[string]bool
 }
@@ -296,6 +300,7 @@ func (p *pipeline) read(ctx context.Context, in *fhir.Reader) {
 			c.entries = append(c.entries, e)
 			size += len(e.Raw)
 		}
+		c.header = in.Header()
 		for _, next := range []chan *importChunk{p.parse, p.order} {
 			select {
 			case next <- c:
@@ -515,6 +520,7 @@ func (im *Import) note(c *importChunk) error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.file.Other += c.other
+	im.rejects.header = c.header
 	for _, r := range c.rejects {
 		im.reject(r.entry, r.reason)
 	}
@@ -546,17 +552,40 @@ func (im *Import) total() ImportReport {
 	return im.before.Plus(im.file)
 }
 
-// rejectWriter writes rejects so that the file can be mended and imported: the reason as a comment, then what came.
+// rejectWriter writes rejects so that the file can be mended and imported: the reason as a comment, then the line that
+// was rejected, and before the first line of a CSV file its header.
 type rejectWriter struct {
-	to  io.Writer
-	err error
+	to      io.Writer
+	header  []byte // of the file being read, when it is CSV
+	begun   bool
+	written []byte // the header that the file of rejects has
+	err     error
 }
 
 func (w *rejectWriter) add(e fhir.Entry, reason error) {
 	if w.to == nil || w.err != nil {
 		return
 	}
-	if _, err := fmt.Fprintf(w.to, "# %s: %v\n%s\n", e.Where(), reason, e.Raw); err != nil {
+	var text bytes.Buffer
+	switch {
+	case w.begun && !bytes.Equal(w.header, w.written):
+		w.err = errors.New("the rejects of CSV and of FHIR do not fit into one file: import them apart")
+		return
+	case !w.begun && w.header != nil:
+		fmt.Fprintf(&text, "%s\n", w.header)
+	}
+	w.begun, w.written = true, w.header
+	fmt.Fprintf(&text, "# %s: %v\n", e.Where(), reason)
+	line := e.Source
+	if line == nil && e.Raw != nil {
+		line, _ = fhir.Line(e.Raw)
+	}
+	if line == nil {
+		text.WriteString("# (too long or too broken to stand here: mend it in its own file)\n")
+	} else {
+		fmt.Fprintf(&text, "%s\n", line)
+	}
+	if _, err := w.to.Write(text.Bytes()); err != nil {
 		w.err = fmt.Errorf("write the rejects: %w", err)
 	}
 }
