@@ -1,6 +1,7 @@
 // Package fhir reads FHIR R4 Patients: from a file one resource at a time (Reader), and from a resource what the list,
-// the search (Parse, Key, Words) and the page (ParseDetail) need. It changes nothing, keeps nothing and knows neither
-// SQL nor HTTP. Its errors name paths and rules and never hold a value of a resource.
+// the search (Parse, Key, Words), the page (ParseDetail) and the form (ReadFields) need. It writes what a person changed
+// on the form into the resource and leaves the rest of it as it was (Change). It keeps nothing and knows neither SQL nor
+// HTTP. Its errors name paths and rules and never hold a value of a resource.
 package fhir
 
 import (
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -56,16 +58,26 @@ const maxDepth = 200
 // Parse reads one FHIR R4 Patient. What it needs must have the right JSON type, and birthDate and gender must be what
 // FHIR allows; what it does not need is not judged. A null counts as missing, everywhere.
 func Parse(raw []byte) (Patient, error) {
-	var in reading
+	p, _, err := parse(raw)
+	return p, err
+}
+
+// shown says which entries of its lists a Patient is taken from: places that count from 0, -1 for none.
+type shown struct{ name, mrn, phone, email, address int }
+
+func parse(raw []byte) (Patient, shown, error) {
+	in := readings.Get().(*reading)
+	defer in.giveBack()
 	p, err := in.patient(raw)
 	if in.odd { // once more to say where, since keeping paths takes time that hardly any resource needs
-		in = reading{paths: true}
+		in.reset()
+		in.paths = true
 		_, err = in.patient(raw)
 	}
 	if err != nil {
-		return Patient{}, err
+		return Patient{}, shown{}, err
 	}
-	return p, nil
+	return p, in.shown, nil
 }
 
 func (in *reading) patient(raw []byte) (Patient, error) {
@@ -80,10 +92,10 @@ func (in *reading) patient(raw []byte) (Patient, error) {
 		Active:    o.boolean("active"),
 		Deceased:  o.deceased(),
 	}
-	p.setNames(o.objects("name"))
-	p.setIdentifiers(o.objects("identifier"))
-	p.setTelecoms(o.objects("telecom"))
-	p.setCity(o.objects("address"))
+	in.shown.name = p.setNames(o.objects("name"))
+	in.shown.mrn = p.setIdentifiers(o.objects("identifier"))
+	in.shown.phone, in.shown.email = p.setTelecoms(o.objects("telecom"))
+	in.shown.address = p.setCity(o.objects("address"))
 	return p, in.err
 }
 
@@ -124,14 +136,20 @@ func (o object) birthDate() string {
 
 // isDate follows FHIR's date: a year from 0001, and a day that the calendar has.
 func isDate(s string) bool {
-	layout := map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02"}[len(s)]
-	t, err := time.Parse(layout, s)
-	return layout != "" && err == nil && t.Year() > 0
+	layout := "2006-01-02"
+	if len(s) != 4 && len(s) != 7 && len(s) != len(layout) {
+		return false
+	}
+	t, err := time.Parse(layout[:len(s)], s)
+	return err == nil && t.Year() > 0
 }
+
+// genders are the codes of FHIR's AdministrativeGender.
+var genders = []string{"male", "female", "other", "unknown"}
 
 func (o object) gender() string {
 	s, ok := o.str("gender")
-	if ok && !slices.Contains([]string{"male", "female", "other", "unknown"}, s) {
+	if ok && !slices.Contains(genders, s) {
 		o.fail("gender", "is not one of FHIR's codes (male, female, other, unknown)")
 		return ""
 	}
@@ -164,15 +182,32 @@ func class(uses map[string]int, use string, other int) int {
 // best holds the value with the lowest rank and then class, the first among equals.
 type best[T any] struct {
 	value T
+	nth   int     // its place in the list
 	rank  float64 // the resource's own
 	class int
 	found bool
 }
 
-func (b *best[T]) offer(value T, rank float64, class int) {
+func (b *best[T]) offer(value T, nth int, rank float64, class int) {
 	if !b.found || cmp.Or(cmp.Compare(rank, b.rank), cmp.Compare(class, b.class)) < 0 {
-		*b = best[T]{value: value, rank: rank, class: class, found: true}
+		*b = best[T]{value: value, nth: nth, rank: rank, class: class, found: true}
 	}
+}
+
+// or gives what the other holds where b holds nothing.
+func (b best[T]) or(other best[T]) best[T] {
+	if b.found {
+		return b
+	}
+	return other
+}
+
+// place is -1 where nothing was found.
+func (b best[T]) place() int {
+	if b.found {
+		return b.nth
+	}
+	return -1
 }
 
 type humanName struct {
@@ -201,19 +236,20 @@ func (n humanName) class() int {
 	return c
 }
 
-func (p *Patient) setNames(list []object) {
+func (p *Patient) setNames(list []object) (place int) {
 	var show best[humanName]
 	for _, o := range list {
 		n := o.humanName()
 		if n.empty() {
 			continue
 		}
-		show.offer(n, 0, n.class())
+		show.offer(n, o.nth, 0, n.class())
 		p.Names = append(p.Names, filled([]string{n.family})...)
 		p.Names = append(p.Names, n.given...)
 		p.Names = append(p.Names, filled([]string{n.text})...)
 	}
 	p.Family, p.Given, p.NameText = show.value.family, strings.Join(show.value.given, " "), show.value.text
+	return show.place()
 }
 
 type identifier struct {
@@ -250,16 +286,35 @@ func isSocialSystem(system string) bool {
 }
 
 func saysSocial(label string) bool {
-	if label == "" {
-		return false
+	if isASCII(label) && !holdsFold(label, "ssn") && !holdsFold(label, "social") {
+		return false // the quick answer for nearly all
 	}
 	words := " " + Key(label) + " "
 	return strings.Contains(words, " ssn ") || strings.Contains(words, " social security ")
 }
 
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsFold looks in ASCII for a word in lower case.
+func holdsFold(s, word string) bool {
+	for i := range len(s) - len(word) + 1 {
+		if s[i]|0x20 == word[0] && strings.EqualFold(s[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
+}
+
 // setIdentifiers finds the MRN among those typed as such (code MR of HL7's table 0203), else among those of no told
 // kind, which is how many small systems export theirs.
-func (p *Patient) setIdentifiers(list []object) {
+func (p *Patient) setIdentifiers(list []object) (mrn int) {
 	var typed, untold best[string]
 	for _, o := range list {
 		id := o.identifier()
@@ -270,15 +325,17 @@ func (p *Patient) setIdentifiers(list []object) {
 		c := class(mrnUses, id.use, 1)
 		switch {
 		case slices.Contains(id.codes, "MR"):
-			typed.offer(id.value, 0, c)
+			typed.offer(id.value, o.nth, 0, c)
 		case len(id.codes) == 0:
-			untold.offer(id.value, 0, max(c, 1)) // the first, whatever its use, unless that is old
+			untold.offer(id.value, o.nth, 0, max(c, 1)) // the first, whatever its use, unless that is old
 		}
 	}
-	p.MRN = cmp.Or(typed.value, untold.value)
+	found := typed.or(untold)
+	p.MRN = found.value
+	return found.place()
 }
 
-func (p *Patient) setTelecoms(list []object) {
+func (p *Patient) setTelecoms(list []object) (phonePlace, emailPlace int) {
 	var phone, text, email best[string]
 	for _, o := range list {
 		system, value, use := o.text("system"), o.text("value"), o.text("use")
@@ -286,26 +343,29 @@ func (p *Patient) setTelecoms(list []object) {
 		switch {
 		case value == "" || use == "old":
 		case system == "phone":
-			phone.offer(value, rank, c)
+			phone.offer(value, o.nth, rank, c)
 			p.Phones = append(p.Phones, value)
 		case system == "sms":
-			text.offer(value, rank, c)
+			text.offer(value, o.nth, rank, c)
 			p.Phones = append(p.Phones, value)
 		case system == "email":
-			email.offer(value, rank, c)
+			email.offer(value, o.nth, rank, c)
 		}
 	}
-	p.Phone, p.Email = cmp.Or(phone.value, text.value), email.value
+	phone = phone.or(text)
+	p.Phone, p.Email = phone.value, email.value
+	return phone.place(), email.place()
 }
 
-func (p *Patient) setCity(list []object) {
+func (p *Patient) setCity(list []object) (place int) {
 	var city best[string]
 	for _, o := range list {
 		if name, use := o.text("city"), o.text("use"); name != "" && use != "old" {
-			city.offer(name, 0, class(addressUses, use, 2))
+			city.offer(name, o.nth, 0, class(addressUses, use, 2))
 		}
 	}
 	p.City = city.value
+	return city.place()
 }
 
 // What follows reads JSON. It is not left to encoding/json because that takes "Name" for name where FHIR is
@@ -317,12 +377,35 @@ type reading struct {
 	odd   bool     // something had not the shape that it should, and was left out
 	paths bool     // keep paths, so that err can name one
 	err   error    // what was odd first
+	shown shown    // where what is shown was found
 	room  []member // of all objects, because many small slices take longer than the reading
+	lists []object // of all lists of objects, for the same reason
+}
+
+// readings are used again: making room for each resource takes longer than reading it.
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+// maxRoom is how many members a reading that is kept has room for; a strange resource may have taken far more.
+const maxRoom = 1024
+
+// reset forgets the resource, so that nothing of it stays in memory.
+func (in *reading) reset() {
+	clear(in.room)
+	clear(in.lists)
+	*in = reading{room: in.room[:0], lists: in.lists[:0]}
+}
+
+func (in *reading) giveBack() {
+	if cap(in.room) <= maxRoom && cap(in.lists) <= maxRoom {
+		in.reset()
+		readings.Put(in)
+	}
 }
 
 // object is a JSON object.
 type object struct {
 	path    string // where it stands, with a point at the end: "name[0]."; "" if paths are not kept
+	nth     int    // its place in its list, counted from 0
 	members []member
 	in      *reading
 }
@@ -334,7 +417,9 @@ func (in *reading) open(raw []byte) (object, error) {
 	if !utf8.Valid(raw) { // first, because encoding/json would replace what is not
 		return object{}, errors.New("the resource is not valid UTF-8")
 	}
-	in.room = make([]member, 0, 128)
+	if in.room == nil {
+		in.room, in.lists = make([]member, 0, 128), make([]object, 0, 32)
+	}
 	if err := in.checkJSON(raw); err != nil {
 		return object{}, err
 	}
@@ -461,24 +546,21 @@ func (o object) object(key string) object {
 }
 
 func (o object) objects(key string) []object {
-	var list []object
+	from := len(o.in.lists)
 	o.each(key, func(n int, v []byte, i int) int {
 		if v[i] != '{' {
 			o.fail(element(key, n), "must be an object")
 			return skipValue(v, i)
 		}
-		e := object{in: o.in}
+		e := object{nth: n, in: o.in}
 		if o.in.paths {
 			e.path = o.path + element(key, n) + "."
 		}
 		e.members, i = o.in.members(v, i)
-		if list == nil {
-			list = make([]object, 0, 4)
-		}
-		list = append(list, e)
+		o.in.lists = append(o.in.lists, e)
 		return i
 	})
-	return list
+	return o.in.lists[from:]
 }
 
 func element(key string, n int) string { return key + "[" + strconv.Itoa(n) + "]" }
@@ -739,12 +821,24 @@ func checkDigits(raw []byte, i int) (int, error) {
 	return i, nil
 }
 
+// common are strings that nearly every resource holds, so that they need not be made anew.
+var common = func() map[string]string {
+	all := map[string]string{}
+	for _, s := range append(strings.Fields("Patient official usual maiden old home work mobile phone email MR SS DL PPN"), genders...) {
+		all[s] = s
+	}
+	return all
+}()
+
 // decodeString decodes a JSON string; "" for none.
 func decodeString(v []byte) string {
 	if len(v) < 2 {
 		return ""
 	}
 	if bytes.IndexByte(v, '\\') < 0 {
+		if s, ok := common[string(v[1:len(v)-1])]; ok {
+			return s
+		}
 		return string(v[1 : len(v)-1])
 	}
 	var s string

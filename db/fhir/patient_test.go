@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -88,7 +89,7 @@ func TestPatientsOfAllKinds(t *testing.T) {
 			ID: "6f0b6d0e-1c9d-4b57-9a53-2f6f0c1e7a10", Family: "Ó Súilleabháin-Drake", Given: "Philippa Wren",
 			Names: []string{"Greenhalgh", "Philippa", "Wren", "Ó Súilleabháin-Drake", "Philippa", "Wren"},
 			MRN:   "C-204-771", Identifier: "6f0b6d0e-1c9d-4b57-9a53-2f6f0c1e7a10", BirthDate: "1958-10-07", Gender: "female",
-			Phone: "555-0102", Email: "pip@ward.invalid", City: "Upper Wend", Active: &yes,
+			Phone: "555-0102", Phones: []string{"555-0101", "555-0102"}, Email: "pip@ward.invalid", City: "Upper Wend", Active: &yes,
 		}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
@@ -411,6 +412,30 @@ func TestAParsedPatientDoesNotHoldOnToTheInput(t *testing.T) {
 	if p.Family != "Ó Súilleabháin-Drake" || p.MRN != "C-204-771" {
 		t.Error("it changed with the input")
 	}
+}
+
+// Readings are used again, by many at once.
+func TestNothingOfOnePatientGetsIntoAnother(t *testing.T) {
+	want, err := Parse(readPatient(t, "full"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			small := patientWith(fmt.Sprintf(`"name":[{"family":"F%d"}]`, n))
+			for range 300 {
+				_, _ = Parse(patientWith(`"name":[{"family":"SECRET","given":7}]`)) // one that fails half-way
+				if p, err := Parse(small); err != nil || !reflect.DeepEqual(p, Patient{Family: fmt.Sprintf("F%d", n), Names: []string{fmt.Sprintf("F%d", n)}}) {
+					t.Errorf("got %+v, %v", p, err)
+				}
+				if p, err := Parse(readPatient(t, "full")); err != nil || !reflect.DeepEqual(p, want) {
+					t.Errorf("got %+v, %v", p, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // addSeeds gives a fuzz test all of testdata and some odd ones.
