@@ -509,4 +509,3 @@ func TestTheHistoryShowsTheNewest(t *testing.T) {
 		t.Errorf("%d, more %v, last %+v", len(page.History), page.More, last)
 	}
 }
-

@@ -68,7 +68,7 @@ func (f format) dateHint() string {
 	if f.monthFirst() {
 		example = "12/25/1974"
 	}
-	return "For example " + example + " or 1974-12-25. If only that is known: 1974-12, or 1974."
+	return example + " or 1974-12-25; 1974-12 or 1974 if no more is known."
 }
 
 // moment writes a point in time in the clinic's zone.

@@ -192,9 +192,8 @@ func (s *Server) change(e entry) db.Change {
 
 // The form, in its order.
 type formField struct {
-	key, label, hint, keyboard string
-	narrow                     bool
-	options                    []views.Option
+	key, label, hint, keyboard, width string
+	options                           []views.Option
 }
 
 var formGroups = []struct {
@@ -204,28 +203,28 @@ var formGroups = []struct {
 	{"Person", []formField{
 		{key: "family", label: "Family name"},
 		{key: "given", label: "Given names"},
-		{key: "birth_date", label: "Birth date", narrow: true},
-		{key: "gender", label: "Sex", narrow: true, options: []views.Option{
+		{key: "birth_date", label: "Birth date", width: "third"},
+		{key: "gender", label: "Sex", width: "third", options: []views.Option{
 			{Value: "", Label: "Not said"}, {Value: "female", Label: "Female"}, {Value: "male", Label: "Male"}, {Value: "other", Label: "Other"}, {Value: "unknown", Label: "Unknown"}}},
-		{key: "mrn", label: "Medical record number (MRN)", narrow: true},
+		{key: "mrn", label: "Medical record number (MRN)", width: "third"},
 	}},
 	{"Phone and e-mail", []formField{
-		{key: "phone", label: "Phone", keyboard: "tel", narrow: true},
-		{key: "email", label: "E-mail", keyboard: "email"},
+		{key: "phone", label: "Phone", width: "third", keyboard: "tel"},
+		{key: "email", label: "E-mail", width: "rest", keyboard: "email"},
 	}},
 	{"Address", []formField{
-		{key: "line", label: "Street and number", hint: "Further lines after a comma."},
-		{key: "postal_code", label: "Postal code", narrow: true},
-		{key: "city", label: "City"},
-		{key: "state", label: "State or region", narrow: true},
-		{key: "country", label: "Country", narrow: true},
+		{key: "line", label: "Street and number", width: "full", hint: "Further lines after a comma."},
+		{key: "postal_code", label: "Postal code", width: "third"},
+		{key: "city", label: "City", width: "rest"},
+		{key: "state", label: "State or region"},
+		{key: "country", label: "Country"},
 	}},
 	{"Status", []formField{
-		{key: "active", label: "Record", hint: "Instead of deleting: an inactive patient stays on record and can be found.", narrow: true, options: []views.Option{
+		{key: "active", label: "Record", width: "third", hint: "Inactive instead of deleted: the patient stays on record and can be found.", options: []views.Option{
 			{Value: "true", Label: "Active"}, {Value: "false", Label: "Inactive"}}},
-		{key: "deceased", label: "Deceased", narrow: true, options: []views.Option{
+		{key: "deceased", label: "Deceased", width: "third", options: []views.Option{
 			{Value: "", Label: "No, or not known"}, {Value: "true", Label: "Yes"}}},
-		{key: deceasedOn, label: "Date of death, if known", narrow: true},
+		{key: deceasedOn, label: "Date of death, if known", width: "third"},
 	}},
 }
 
@@ -291,8 +290,10 @@ func (e entry) problemsByKey(f *views.PatientForm) map[string]string {
 
 func (s *Server) field(spec formField, e entry) views.FormField {
 	v := views.FormField{ID: spec.key, Label: spec.label, Hint: spec.hint, Value: e.text[spec.key], Keyboard: spec.keyboard,
-		Narrow: spec.narrow, Options: spec.options}
+		Width: spec.width, Options: spec.options}
 	switch spec.key {
+	case "family":
+		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0
 	case "birth_date", deceasedOn:
 		v.Hint = s.format.dateHint()
 	case "active":
@@ -321,7 +322,7 @@ func (s *Server) newer(n *db.Newer) *views.NewerVersion {
 			row := views.NewerField{Label: spec.label, Now: s.shown(spec.key, n.Now), Typed: s.shown(spec.key, n.Typed)}
 			switch key := spec.key; {
 			case slices.Contains(n.Both, key):
-				row.Who, row.Both = "both: decide below", true
+				row.Who, row.Both = "both", true
 			case slices.Contains(n.Theirs, key):
 				row.Who = v.By
 			case slices.Contains(n.Mine, key):
