@@ -190,8 +190,9 @@ func (o object) addressShown() Labelled {
 }
 
 func (o object) addressLines() []string {
-	town := join(", ", o.text("city"), join(" ", o.text("state"), o.text("postalCode")))
-	if lines := filled(append(o.texts("line"), town, o.text("country"))); len(lines) > 0 {
+	a := o.addressParts()
+	town := join(", ", a.city, join(" ", a.state, a.postalCode))
+	if lines := filled(append(a.lines, town, a.country)); len(lines) > 0 {
 		return lines
 	}
 	text, _ := o.str("text")

@@ -1,6 +1,7 @@
 // Package fhir reads FHIR R4 Patients: from a file one resource at a time (Reader), and from a resource what the list,
-// the search (Parse, Key, Words) and the page (ParseDetail) need. It changes nothing, keeps nothing and knows neither
-// SQL nor HTTP. Its errors name paths and rules and never hold a value of a resource.
+// the search (Parse, Key, Words), the page (ParseDetail) and the form (ReadFields) need. It writes what a person changed
+// on the form into the resource and leaves the rest of it as it was (Change). It keeps nothing and knows neither SQL nor
+// HTTP. Its errors name paths and rules and never hold a value of a resource.
 package fhir
 
 import (
@@ -56,6 +57,14 @@ const maxDepth = 200
 // Parse reads one FHIR R4 Patient. What it needs must have the right JSON type, and birthDate and gender must be what
 // FHIR allows; what it does not need is not judged. A null counts as missing, everywhere.
 func Parse(raw []byte) (Patient, error) {
+	p, _, err := parse(raw)
+	return p, err
+}
+
+// shown says which entries of its lists a Patient is taken from: places that count from 0, -1 for none.
+type shown struct{ name, mrn, phone, email, address int }
+
+func parse(raw []byte) (Patient, shown, error) {
 	var in reading
 	p, err := in.patient(raw)
 	if in.odd { // once more to say where, since keeping paths takes time that hardly any resource needs
@@ -63,9 +72,9 @@ func Parse(raw []byte) (Patient, error) {
 		_, err = in.patient(raw)
 	}
 	if err != nil {
-		return Patient{}, err
+		return Patient{}, shown{}, err
 	}
-	return p, nil
+	return p, in.shown, nil
 }
 
 func (in *reading) patient(raw []byte) (Patient, error) {
@@ -80,10 +89,10 @@ func (in *reading) patient(raw []byte) (Patient, error) {
 		Active:    o.boolean("active"),
 		Deceased:  o.deceased(),
 	}
-	p.setNames(o.objects("name"))
-	p.setIdentifiers(o.objects("identifier"))
-	p.setTelecoms(o.objects("telecom"))
-	p.setCity(o.objects("address"))
+	in.shown.name = p.setNames(o.objects("name"))
+	in.shown.mrn = p.setIdentifiers(o.objects("identifier"))
+	in.shown.phone, in.shown.email = p.setTelecoms(o.objects("telecom"))
+	in.shown.address = p.setCity(o.objects("address"))
 	return p, in.err
 }
 
@@ -129,9 +138,12 @@ func isDate(s string) bool {
 	return layout != "" && err == nil && t.Year() > 0
 }
 
+// genders are the codes of FHIR's AdministrativeGender.
+var genders = []string{"male", "female", "other", "unknown"}
+
 func (o object) gender() string {
 	s, ok := o.str("gender")
-	if ok && !slices.Contains([]string{"male", "female", "other", "unknown"}, s) {
+	if ok && !slices.Contains(genders, s) {
 		o.fail("gender", "is not one of FHIR's codes (male, female, other, unknown)")
 		return ""
 	}
@@ -164,15 +176,32 @@ func class(uses map[string]int, use string, other int) int {
 // best holds the value with the lowest rank and then class, the first among equals.
 type best[T any] struct {
 	value T
+	nth   int     // its place in the list
 	rank  float64 // the resource's own
 	class int
 	found bool
 }
 
-func (b *best[T]) offer(value T, rank float64, class int) {
+func (b *best[T]) offer(value T, nth int, rank float64, class int) {
 	if !b.found || cmp.Or(cmp.Compare(rank, b.rank), cmp.Compare(class, b.class)) < 0 {
-		*b = best[T]{value: value, rank: rank, class: class, found: true}
+		*b = best[T]{value: value, nth: nth, rank: rank, class: class, found: true}
 	}
+}
+
+// or gives what the other holds where b holds nothing.
+func (b best[T]) or(other best[T]) best[T] {
+	if b.found {
+		return b
+	}
+	return other
+}
+
+// place is -1 where nothing was found.
+func (b best[T]) place() int {
+	if b.found {
+		return b.nth
+	}
+	return -1
 }
 
 type humanName struct {
@@ -201,19 +230,20 @@ func (n humanName) class() int {
 	return c
 }
 
-func (p *Patient) setNames(list []object) {
+func (p *Patient) setNames(list []object) (place int) {
 	var show best[humanName]
 	for _, o := range list {
 		n := o.humanName()
 		if n.empty() {
 			continue
 		}
-		show.offer(n, 0, n.class())
+		show.offer(n, o.nth, 0, n.class())
 		p.Names = append(p.Names, filled([]string{n.family})...)
 		p.Names = append(p.Names, n.given...)
 		p.Names = append(p.Names, filled([]string{n.text})...)
 	}
 	p.Family, p.Given, p.NameText = show.value.family, strings.Join(show.value.given, " "), show.value.text
+	return show.place()
 }
 
 type identifier struct {
@@ -259,7 +289,7 @@ func saysSocial(label string) bool {
 
 // setIdentifiers finds the MRN among those typed as such (code MR of HL7's table 0203), else among those of no told
 // kind, which is how many small systems export theirs.
-func (p *Patient) setIdentifiers(list []object) {
+func (p *Patient) setIdentifiers(list []object) (mrn int) {
 	var typed, untold best[string]
 	for _, o := range list {
 		id := o.identifier()
@@ -270,15 +300,17 @@ func (p *Patient) setIdentifiers(list []object) {
 		c := class(mrnUses, id.use, 1)
 		switch {
 		case slices.Contains(id.codes, "MR"):
-			typed.offer(id.value, 0, c)
+			typed.offer(id.value, o.nth, 0, c)
 		case len(id.codes) == 0:
-			untold.offer(id.value, 0, max(c, 1)) // the first, whatever its use, unless that is old
+			untold.offer(id.value, o.nth, 0, max(c, 1)) // the first, whatever its use, unless that is old
 		}
 	}
-	p.MRN = cmp.Or(typed.value, untold.value)
+	found := typed.or(untold)
+	p.MRN = found.value
+	return found.place()
 }
 
-func (p *Patient) setTelecoms(list []object) {
+func (p *Patient) setTelecoms(list []object) (phonePlace, emailPlace int) {
 	var phone, text, email best[string]
 	for _, o := range list {
 		system, value, use := o.text("system"), o.text("value"), o.text("use")
@@ -286,26 +318,29 @@ func (p *Patient) setTelecoms(list []object) {
 		switch {
 		case value == "" || use == "old":
 		case system == "phone":
-			phone.offer(value, rank, c)
+			phone.offer(value, o.nth, rank, c)
 			p.Phones = append(p.Phones, value)
 		case system == "sms":
-			text.offer(value, rank, c)
+			text.offer(value, o.nth, rank, c)
 			p.Phones = append(p.Phones, value)
 		case system == "email":
-			email.offer(value, rank, c)
+			email.offer(value, o.nth, rank, c)
 		}
 	}
-	p.Phone, p.Email = cmp.Or(phone.value, text.value), email.value
+	phone = phone.or(text)
+	p.Phone, p.Email = phone.value, email.value
+	return phone.place(), email.place()
 }
 
-func (p *Patient) setCity(list []object) {
+func (p *Patient) setCity(list []object) (place int) {
 	var city best[string]
 	for _, o := range list {
 		if name, use := o.text("city"), o.text("use"); name != "" && use != "old" {
-			city.offer(name, 0, class(addressUses, use, 2))
+			city.offer(name, o.nth, 0, class(addressUses, use, 2))
 		}
 	}
 	p.City = city.value
+	return city.place()
 }
 
 // What follows reads JSON. It is not left to encoding/json because that takes "Name" for name where FHIR is
@@ -317,12 +352,14 @@ type reading struct {
 	odd   bool     // something had not the shape that it should, and was left out
 	paths bool     // keep paths, so that err can name one
 	err   error    // what was odd first
+	shown shown    // where what is shown was found
 	room  []member // of all objects, because many small slices take longer than the reading
 }
 
 // object is a JSON object.
 type object struct {
 	path    string // where it stands, with a point at the end: "name[0]."; "" if paths are not kept
+	nth     int    // its place in its list, counted from 0
 	members []member
 	in      *reading
 }
@@ -467,7 +504,7 @@ func (o object) objects(key string) []object {
 			o.fail(element(key, n), "must be an object")
 			return skipValue(v, i)
 		}
-		e := object{in: o.in}
+		e := object{nth: n, in: o.in}
 		if o.in.paths {
 			e.path = o.path + element(key, n) + "."
 		}

@@ -88,7 +88,7 @@ func TestPatientsOfAllKinds(t *testing.T) {
 			ID: "6f0b6d0e-1c9d-4b57-9a53-2f6f0c1e7a10", Family: "Ó Súilleabháin-Drake", Given: "Philippa Wren",
 			Names: []string{"Greenhalgh", "Philippa", "Wren", "Ó Súilleabháin-Drake", "Philippa", "Wren"},
 			MRN:   "C-204-771", Identifier: "6f0b6d0e-1c9d-4b57-9a53-2f6f0c1e7a10", BirthDate: "1958-10-07", Gender: "female",
-			Phone: "555-0102", Email: "pip@ward.invalid", City: "Upper Wend", Active: &yes,
+			Phone: "555-0102", Phones: []string{"555-0101", "555-0102"}, Email: "pip@ward.invalid", City: "Upper Wend", Active: &yes,
 		}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
