@@ -354,8 +354,9 @@ func newWriting(c Change, from, to fhir.Fields, resource []byte) (w writing, err
 // maxLikely is how many likely duplicates are shown.
 const maxLikely = 10
 
-// likelyCTE finds likely duplicates, and in asked whether there is one that the person has not seen. Both halves walk an
-// index and stop at the same ids each time, so that "save anyway" is asked once, however many have the MRN "unknown".
+// likelyCTE finds likely duplicates, and in asked whether there is one that the person has not seen. Both halves stop at
+// the same ids each time, so that "save anyway" is asked once, however many have the MRN "unknown"; and that half asks
+// for the beginning of a range, because a plan for an equality may read and sort all of those.
 const likelyCTE = `, likely AS MATERIALIZED (
 	SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
 	       row_number() OVER (ORDER BY p.mrn_key = @like_mrn::text DESC NULLS LAST, p.id) AS n
@@ -366,9 +367,11 @@ const likelyCTE = `, likely AS MATERIALIZED (
 		   AND id <> @id::uuid AND (SELECT allowed FROM viewer)
 		 ORDER BY id LIMIT @max_likely::integer)
 		UNION ALL
-		(SELECT id FROM patients
-		 WHERE mrn_key = @like_mrn::text AND id <> @id::uuid AND (SELECT allowed FROM viewer)
-		 ORDER BY id LIMIT @max_likely::integer))
+		SELECT id FROM (
+			SELECT id, mrn_key FROM patients
+			WHERE mrn_key >= @like_mrn::text AND (SELECT allowed FROM viewer)
+			ORDER BY mrn_key, id LIMIT @max_likely::integer + 1) nearest
+		WHERE mrn_key = @like_mrn::text AND id <> @id::uuid)
 	ORDER BY n LIMIT @max_likely::integer
 ), asked AS MATERIALIZED (
 	SELECT EXISTS (SELECT 1 FROM likely WHERE id <> ALL (@seen::uuid[])) AS yes

@@ -20,6 +20,7 @@ type entry struct {
 	version  int               // 0 for a new patient
 	text     map[string]string // what stands in each field, as it was typed
 	seen     []string          // ids of the likely duplicates that were shown
+	failure  string            // why it could not be saved now
 	problems []fhir.FieldError
 	newer    *db.Newer
 	likely   []db.Patient
@@ -35,7 +36,7 @@ func (s *Server) newPatient(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e := entry{id: db.NewPatientID(), text: textOf(fhir.Fields{Active: "true"})}
-	s.showForm(w, r, http.StatusOK, e, who)
+	s.showForm(w, r, http.StatusOK, e, &who)
 	return nil
 }
 
@@ -44,7 +45,7 @@ func (s *Server) editPatient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.showForm(w, r, http.StatusOK, entry{id: p.ID, version: p.Version, text: textOf(p.Fields)}, p.Who)
+	s.showForm(w, r, http.StatusOK, entry{id: p.ID, version: p.Version, text: textOf(p.Fields)}, &p.Who)
 	return nil
 }
 
@@ -55,7 +56,7 @@ func (s *Server) createPatient(w http.ResponseWriter, r *http.Request) error {
 	}
 	out, err := s.DB.CreatePatient(r.Context(), scopeOf(r).viewer, s.change(e))
 	if err != nil {
-		return err
+		return s.keepTyped(w, r, e, err)
 	}
 	s.answer(w, r, e, out, "created")
 	return nil
@@ -71,7 +72,7 @@ func (s *Server) changePatient(w http.ResponseWriter, r *http.Request) error {
 	}
 	out, err := s.DB.ChangePatient(r.Context(), scopeOf(r).viewer, s.change(e))
 	if err != nil {
-		return err
+		return s.keepTyped(w, r, e, err)
 	}
 	s.answer(w, r, e, out, "saved")
 	return nil
@@ -96,7 +97,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e entry, out db.
 		http.Redirect(w, r, views.PatientNoticePath(out.ID, done), http.StatusSeeOther)
 		return
 	}
-	s.showForm(w, r, status, e, out.Who)
+	s.showForm(w, r, status, e, &out.Who)
+}
+
+// keepTyped shows the form again when the database cannot be reached: the page that says so would take with it what
+// somebody has typed. It shows nothing but what came with this request.
+func (s *Server) keepTyped(w http.ResponseWriter, r *http.Request, e entry, err error) error {
+	if s.describe(err).status != http.StatusServiceUnavailable {
+		return err
+	}
+	s.Log.Error("request failed", "request", scopeOf(r).id, "route", scopeOf(r).pattern, "status", http.StatusServiceUnavailable, "error", err)
+	w.Header().Set("Retry-After", "5")
+	e.failure = "Chartroom cannot reach its data right now, so nothing was saved. What you typed stands below: try again in a few seconds."
+	s.showForm(w, r, http.StatusServiceUnavailable, e, nil)
+	return nil
 }
 
 // decideConflict takes what a person decides about data that an import brought.
@@ -228,7 +242,7 @@ var formGroups = []struct {
 	}},
 }
 
-func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e entry, who db.Who) {
+func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e entry, who *db.Who) {
 	title, f := "Edit patient", views.PatientForm{Action: views.PatientPath(e.id), Cancel: views.PatientPath(e.id), Submit: "Save"}
 	if e.version == 0 {
 		title, f.Action, f.Cancel, f.Submit = "New patient", views.PatientsPath(""), views.PatientsPath(""), "Save new patient"
@@ -241,15 +255,14 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 	}
 	f.Heading = title
 	switch {
-	case len(e.problems) > 0:
+	case len(e.problems) > 0 || e.failure != "":
 		title = "Error: " + title
 	case e.newer != nil:
 		title = "Changed meanwhile: " + title
 	case len(e.likely) > 0:
 		title, f.Submit = "On record already? "+title, "Save anyway"
 	}
-	f.Page = s.page(r, title, &who)
-	f.FormToken = f.Page.User.FormToken
+	f.Page, f.FormToken, f.Failure = s.page(r, title, who), formToken(s.formKeys[0], scopeOf(r).viewer.Token), e.failure
 	problems := e.problemsByKey(&f)
 	for _, g := range formGroups {
 		group := views.FieldGroup{Legend: g.legend}
@@ -293,7 +306,7 @@ func (s *Server) field(spec formField, e entry) views.FormField {
 		Width: spec.width, Options: spec.options}
 	switch spec.key {
 	case "family":
-		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0
+		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0 && e.failure == ""
 	case "birth_date", deceasedOn:
 		v.Hint = s.format.dateHint()
 	case "active":

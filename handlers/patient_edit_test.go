@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"chartroom/db"
+	"chartroom/db/dbtest"
 )
 
 var (
@@ -219,6 +220,25 @@ func TestOnlyWritersWrite(t *testing.T) {
 	for _, p := range []string{"/patients/new", path + "/edit"} {
 		if a := nobody.get(p); a.status != 303 || !strings.HasPrefix(a.header.Get("Location"), "/login?next=") {
 			t.Errorf("%s without a session: %d", p, a.status)
+		}
+	}
+}
+
+func TestWhatWasTypedOutlivesADatabaseThatIsGone(t *testing.T) {
+	s, path := onePatient(t)
+	b := s.as("clinician")
+	edit, create := b.get(path+"/edit"), b.get("/patients/new")
+	name, admin := scan[string](s, `SELECT current_database()`), dbtest.Admin(t)
+	for _, sql := range []string{`ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS false`, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + name + `'`} {
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for to, page := range map[string]answer{path: edit, "/patients": create} {
+		a := b.send(to, page, "city", "Netherby")
+		wants(t, to, a, 503, "What you typed stands below")
+		if f := a.fields(); f["city"] != "Netherby" || f["version"] != page.fields()["version"] || f["csrf_token"] != page.fields()["csrf_token"] {
+			t.Errorf("%s: %v", to, f)
 		}
 	}
 }
