@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
@@ -21,6 +22,7 @@ const (
 	maxNesting  = 10_000    // the limit of encoding/json, which reads the resource next
 	maxName     = 256       // bytes of a member's name or a resourceType that could be one we look for
 	maxURL      = 4096      // bytes of a fullUrl
+	maxSource   = 1 << 20   // bytes of a Source, and of a row of CSV
 	chunk       = 64 << 10  // how much is read at once
 )
 
@@ -59,6 +61,12 @@ type Entry struct {
 	FullURL string // Bundle entry.fullUrl
 	Raw     []byte // the resource exactly as it came, a JSON object in UTF-8, the caller's to keep; nil when Err != nil
 	Err     error  // why it is rejected, without any value of the input; reading goes on after it where it can
+
+	// Source is one line for a file of rejects that a person mends and imports again: of NDJSON the line as it came, of a
+	// Bundle or a document the rejected part, compacted. It is nil for what is no JSON by itself or longer than 1 MiB, and
+	// where Err == nil: there Line(Raw) is as good. Of CSV it is the record as it came, which may have line breaks inside
+	// quotation marks, and always there, since Raw is then our own; such a file begins with Header.
+	Source []byte
 }
 
 // Where names the place for a person: "line 12", "entry 7", "line 3, entry 7", "resource".
@@ -79,6 +87,9 @@ func (e Entry) Where() string {
 // holds one resource at a time (16 MiB at most), never the file. It does not look at what the resources say beyond
 // resourceType, and only to tell a Bundle from the rest.
 //
+// It also takes the patients.csv that Synthea writes, known by its header, and makes a resource of each row. In NDJSON
+// and CSV a line that begins with # is a comment.
+//
 // A file that breaks off or turns out damaged gives all that came before the damage, then says so: as an Entry when
 // the text is at fault, as an error when the bytes cannot be read.
 type Reader struct {
@@ -87,8 +98,10 @@ type Reader struct {
 	stop   func()
 	unpack func() // releases the decompressor
 	yield  func(Entry, error) bool
-	limit  int  // bytes of a resource, and of what is held of a line
-	single bool // the input is one line
+	limit  int    // bytes of a resource, and of what is held of a line
+	single bool   // the input is one line
+	line   []byte // of NDJSON, being read
+	header []byte // of CSV
 	done   error
 }
 
@@ -147,6 +160,9 @@ func (r *Reader) Close() error {
 	return nil
 }
 
+// Header is the first line of CSV, without its end; nil for anything else, and before the first Next.
+func (r *Reader) Header() []byte { return r.header }
+
 func isGzip(b []byte) bool { return bytes.HasPrefix(b, []byte{0x1f, 0x8b}) }
 
 // isZstd knows a frame (RFC 8878, 3.1.1) and a skippable one (3.1.2), with which parallel compressors begin.
@@ -186,24 +202,51 @@ func (r *Reader) give(e Entry) error {
 	return nil
 }
 
-func (r *Reader) reject(at spot, reason error) error {
-	return r.give(Entry{Line: at.line, Index: at.index, Err: reason})
+// reject gives, as the Source, what was wrong when it is at hand, and for a line all of it.
+func (r *Reader) reject(at spot, reason error, wrong []byte) error {
+	e := Entry{Line: at.line, Index: at.index, Err: reason}
+	switch {
+	case at.index == 0 && r.line != nil:
+		e.Source = bytes.Clone(r.line)
+	case wrong != nil:
+		e.Source, _ = Line(wrong)
+	}
+	if len(e.Source) > maxSource {
+		e.Source = nil
+	}
+	return r.give(e)
+}
+
+// skipComments passes over blank lines and comments; false at the end.
+func (r *Reader) skipComments() (more bool, err error) {
+	for r.in.blank() {
+		if r.in.buf[r.in.pos] != '#' {
+			return true, nil
+		}
+		if err := r.in.skipLine(); err != nil {
+			return false, err
+		}
+	}
+	return false, r.in.failure()
 }
 
 // read finds out from the first line what the input is.
 func (r *Reader) read() error {
 	r.in.ahead(4)
 	if what := packing(r.in.rest()); what != "" {
-		return r.reject(spot{}, errors.New("this is not JSON: "+what))
+		return r.reject(spot{}, errors.New("this is not JSON: "+what), nil)
 	}
-	if !r.in.blank() {
-		return r.in.failure()
+	if more, err := r.skipComments(); err != nil || !more {
+		return err
 	}
 	line, whole := r.in.peekLine(r.limit)
 	next := byte(' ')
 	if whole {
 		next = r.in.peekAfter(len(line))
 		line = r.in.rest()[:len(line)] // the window may have moved
+		if columns, fields := csvColumns(line); columns != nil {
+			return r.csvRows(line, columns, fields)
+		}
 	}
 	switch shapeOf(trimLine(line), whole, next) {
 	case shapeLines:
@@ -212,7 +255,7 @@ func (r *Reader) read() error {
 	case shapeDocument:
 		return r.documents(r.in, 0)
 	}
-	return r.reject(spot{line: r.in.lineNumber()}, errors.New("this is not JSON: "+resembles(line)))
+	return r.reject(spot{line: r.in.lineNumber()}, errors.New("this is not JSON: "+resembles(line)), nil)
 }
 
 type shape int
@@ -238,6 +281,8 @@ func shapeOf(line []byte, whole bool, next byte) shape {
 	switch {
 	case err == nil:
 		return shapeLines
+	case next == '#':
+		return shapeLines // a comment follows, which no JSON has
 	case !opens && next == '{':
 		return shapeLines // a header, or a bad first line
 	case !opens:
@@ -309,7 +354,10 @@ func resembles(line []byte) string {
 
 // lines reads NDJSON: each line on its own, so that a bad one harms no other.
 func (r *Reader) lines() error {
-	for r.in.blank() {
+	for {
+		if more, err := r.skipComments(); err != nil || !more {
+			return err
+		}
 		line, whole := r.in.peekLine(r.limit)
 		number := r.in.lineNumber()
 		switch {
@@ -322,18 +370,19 @@ func (r *Reader) lines() error {
 			return r.in.failure() // who knows what else the line held
 		}
 		text := trimLine(line)
+		r.line = trimEnd(line)
 		var err error
 		if json.Valid(text) {
 			err = r.documents(&input{buf: text, end: len(text)}, number)
 		} else {
-			err = r.reject(spot{line: number}, errLine)
+			err = r.reject(spot{line: number}, errLine, nil)
 		}
 		if err != nil {
 			return err
 		}
+		r.line = nil
 		r.in.pos += len(line)
 	}
-	return r.in.failure()
 }
 
 // longLine streams a line that is too long to be held: a Bundle is fine at any length.
@@ -358,9 +407,9 @@ func (r *Reader) documents(in *input, line int) error {
 		var m *malformed
 		if err := r.value(in, &at); errors.As(err, &m) {
 			if line == 0 && !m.short {
-				return r.reject(at, fmt.Errorf("%w; nothing from there on was read", m))
+				return r.reject(at, fmt.Errorf("%w; nothing from there on was read", m), nil)
 			}
-			return r.reject(at, m)
+			return r.reject(at, m, nil)
 		} else if err != nil {
 			return err
 		}
@@ -403,19 +452,20 @@ func (r *Reader) value(in *input, at *spot) error {
 			return r.held(raw, fits, at, "")
 		})
 	}
-	if err := in.skip(0); err != nil {
+	raw, _, err := in.held(maxSource, 0)
+	if err != nil {
 		return err
 	}
-	return r.reject(*at, errNotObject)
+	return r.reject(*at, errNotObject, raw)
 }
 
 // held gives a resource that came out of a list and is in memory.
 func (r *Reader) held(raw []byte, fits bool, at *spot, url string) error {
 	switch {
 	case !fits:
-		return r.reject(*at, errTooLarge)
+		return r.reject(*at, errTooLarge, nil)
 	case raw[0] != '{':
-		return r.reject(*at, errNotObject)
+		return r.reject(*at, errNotObject, raw)
 	}
 	inner := *at
 	inner.inside++
@@ -460,18 +510,18 @@ func (r *Reader) resource(in *input, at *spot, url string) error {
 	*at = own // past its entries
 	switch {
 	case kinds > 1:
-		return r.reject(*at, errTypes)
+		return r.reject(*at, errTypes, raw)
 	case kind == "Bundle" && odd:
-		return r.reject(*at, errEntryList)
+		return r.reject(*at, errEntryList, raw)
 	case kind == "Bundle", kind == "" && listed && found > 0:
 		return nil
 	case !fits:
 		if at.index == 0 && at.line == 0 {
 			at.line = at.begins
 		}
-		return r.reject(*at, errTooLarge)
+		return r.reject(*at, errTooLarge, nil)
 	case !utf8.Valid(raw): // json would put U+FFFD for the bytes: a name that nobody has
-		return r.reject(*at, errNotUTF8)
+		return r.reject(*at, errNotUTF8, raw)
 	}
 	return r.give(Entry{Line: at.line, Index: at.index, FullURL: url, Raw: bytes.Clone(raw)})
 }
@@ -480,10 +530,14 @@ func (r *Reader) resource(in *input, at *spot, url string) error {
 func (r *Reader) entries(in *input, at *spot, found *int) error {
 	if at.inside >= maxBundles {
 		*found++
-		if err := in.skip(2); err != nil {
+		raw, fits, err := in.held(maxSource, 2)
+		if err != nil {
 			return err
 		}
-		return r.reject(*at, errManyBundles)
+		if fits { // a Bundle of their own is what they can be imported as
+			raw = slices.Concat([]byte(`{"resourceType":"Bundle","entry":`), raw, []byte("}"))
+		}
+		return r.reject(*at, errManyBundles, raw)
 	}
 	return in.elements(func() error {
 		at.step()
@@ -495,10 +549,11 @@ func (r *Reader) entries(in *input, at *spot, found *int) error {
 			return r.entry(in, at, found)
 		}
 		*found++
-		if err := in.skip(2); err != nil {
+		raw, _, err := in.held(maxSource, 2)
+		if err != nil {
 			return err
 		}
-		return r.reject(*at, errNotObject)
+		return r.reject(*at, errNotObject, raw)
 	})
 }
 
@@ -509,6 +564,7 @@ func (r *Reader) entry(in *input, at *spot, found *int) error {
 	var fits, inline bool
 	var url string
 	resources, urls := 0, 0
+	in.begin(maxSource)
 	err := in.members(func(name []byte) error {
 		var err error
 		switch string(name) {
@@ -527,6 +583,7 @@ func (r *Reader) entry(in *input, at *spot, found *int) error {
 		}
 		return err
 	})
+	whole, _ := in.take()
 	if err != nil {
 		return err
 	}
@@ -535,11 +592,11 @@ func (r *Reader) entry(in *input, at *spot, found *int) error {
 	}
 	switch {
 	case resources > 1 || urls > 1:
-		return r.reject(*at, errEntryMember)
+		return r.reject(*at, errEntryMember, whole)
 	case resources > 0:
 		return r.held(raw, fits, at, url)
 	case inline:
-		return r.reject(*at, errEntryInline)
+		return r.reject(*at, errEntryInline, whole)
 	}
 	return nil
 }

@@ -539,6 +539,7 @@ func FuzzReader(f *testing.F) {
 	for _, seed := range []string{
 		ann + "\n" + bob, pretty(ann) + pretty(bob), bundle(ann, bob), pretty(bundle(ann)), "[" + ann + ",\n" + bob + "]", bundle(bundle(ann)) + "\n\n" + ann,
 		`{"entry":[{"fullUrl":"a","resource":{}},1],"resourceType":"List"}`, `{"a":[1.5e-3,"\u00e9\\",null,true]}`, "{\n\"a\":\n", "<x>", bom + "{}", "\xff\xfe",
+		small + "\nFox,\"Ann\nB\",,a,\n# x\nLee,\"Di,,c,\n", "# x\n" + ann + "\n{\n#\n",
 	} {
 		f.Add([]byte(seed))
 		f.Add(gzipped(f, []byte(seed)))
