@@ -50,9 +50,9 @@ func (s *Server) editPatient(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) createPatient(w http.ResponseWriter, r *http.Request) error {
-	e, err := readEntry(r, r.PostForm.Get("id"))
-	if err != nil {
-		return err
+	e, ok := readEntry(r, r.PostForm.Get("id"))
+	if !ok {
+		return s.unreadable(r)
 	}
 	out, err := s.DB.CreatePatient(r.Context(), scopeOf(r).viewer, s.change(e))
 	if err != nil {
@@ -63,12 +63,9 @@ func (s *Server) createPatient(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) changePatient(w http.ResponseWriter, r *http.Request) error {
-	e, err := readEntry(r, r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if e.version, err = number(r, "version"); err != nil {
-		return err
+	e, ok := readEntry(r, r.PathValue("id"))
+	if e.version = number(r, "version"); !ok || e.version == 0 {
+		return s.unreadable(r)
 	}
 	out, err := s.DB.ChangePatient(r.Context(), scopeOf(r).viewer, s.change(e))
 	if err != nil {
@@ -115,21 +112,13 @@ func (s *Server) keepTyped(w http.ResponseWriter, r *http.Request, e entry, err 
 
 // decideConflict takes what a person decides about data that an import brought.
 func (s *Server) decideConflict(w http.ResponseWriter, r *http.Request) error {
-	version, err := number(r, "version")
-	if err != nil {
-		return err
-	}
-	batch, err := number(r, "import")
-	if err != nil {
-		return err
-	}
 	decision := r.PostForm.Get("decision")
 	notice := map[string]string{"keep": "kept", "take": "taken"}[decision]
-	if notice == "" {
-		return errBadForm
+	c := db.Decision{ID: r.PathValue("id"), Version: number(r, "version"), ImportID: number(r, "import"), Take: decision == "take"}
+	if notice == "" || c.Version == 0 || c.ImportID == 0 {
+		return s.unreadable(r)
 	}
-	c := db.Decision{ID: r.PathValue("id"), Version: version, ImportID: batch, Take: decision == "take"}
-	_, err = s.DB.DecideConflict(r.Context(), scopeOf(r).viewer, c)
+	_, err := s.DB.DecideConflict(r.Context(), scopeOf(r).viewer, c)
 	switch {
 	case errors.Is(err, db.ErrStale):
 		notice = "stale"
@@ -150,28 +139,36 @@ var notices = map[string]string{
 	"stale":     "Nothing was done, because this record changed meanwhile. Look at it again and decide.",
 }
 
-// number reads a field that the page wrote: a positive number that PostgreSQL's integer holds.
-func number(r *http.Request, name string) (int, error) {
+// number reads a field that the page wrote: a positive number that PostgreSQL's integer holds; 0 for anything else.
+func number(r *http.Request, name string) int {
 	n, err := strconv.ParseInt(r.PostForm.Get(name), 10, 32)
 	if err != nil || n < 1 {
-		return 0, errBadForm
+		return 0
 	}
-	return int(n), nil
+	return int(n)
+}
+
+// unreadable refuses a form that no page of ours sends; whoever may send none at all hears that first.
+func (s *Server) unreadable(r *http.Request) error {
+	if _, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer); err != nil {
+		return err
+	}
+	return errBadForm
 }
 
 // readEntry takes the form. A form that lacks a field was cut on its way: to go on would empty that field.
-func readEntry(r *http.Request, id string) (entry, error) {
+func readEntry(r *http.Request, id string) (entry, bool) {
 	e := entry{id: id, text: map[string]string{}, seen: strings.Fields(r.PostForm.Get("seen"))}
 	for key := range textOf(fhir.Fields{}) {
 		if !r.PostForm.Has(key) || !utf8.ValidString(r.PostForm.Get(key)) {
-			return e, errBadForm
+			return e, false
 		}
 		e.text[key] = r.PostForm.Get(key)
 	}
 	if len(e.seen) > 100 {
 		e.seen = nil
 	}
-	return e, nil
+	return e, true
 }
 
 // textOf is what stands in the form's fields for what a resource says.

@@ -763,7 +763,7 @@ func newerVersion(n NewerVersion) templ.Component {
 			templ_7745c5c3_Var35 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 59, "<section class=\"ask\" role=\"alert\" tabindex=\"-1\" autofocus><h2>Someone else changed this patient while you were typing. Nothing was saved yet.</h2><p>It is now as <bdi>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 59, "<section class=\"ask\" aria-labelledby=\"ask\" tabindex=\"-1\" autofocus><h2 id=\"ask\">Someone else changed this patient while you were typing. Nothing was saved yet.</h2><p>It is now as <bdi>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -960,7 +960,7 @@ func likelyDuplicates(rows []PatientRow) templ.Component {
 			templ_7745c5c3_Var45 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<section class=\"ask\" role=\"alert\" tabindex=\"-1\" autofocus><h2>This patient may be on record already. Nothing was saved yet.</h2><p>Look at those with the same name and birth date, or the same MRN. Each opens in a new tab; this form stays.</p><div class=\"scroll\" role=\"region\" aria-label=\"Likely the same patient\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">MRN</th><th scope=\"col\">Born</th><th scope=\"col\">Sex</th><th scope=\"col\">City</th><th scope=\"col\">Status</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<section class=\"ask\" aria-labelledby=\"ask\" tabindex=\"-1\" autofocus><h2 id=\"ask\">This patient may be on record already. Nothing was saved yet.</h2><p>Look at those with the same name and birth date, or the same MRN. Each opens in a new tab; this form stays.</p><div class=\"scroll\" role=\"region\" aria-label=\"Likely the same patient\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">MRN</th><th scope=\"col\">Born</th><th scope=\"col\">Sex</th><th scope=\"col\">City</th><th scope=\"col\">Status</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
