@@ -211,7 +211,7 @@ func TestReaderRejectsFileGoesRound(t *testing.T) {
 }
 
 func TestReaderCSVMemoryStaysFlat(t *testing.T) {
-	n := 10 << 20 / len(fernRow)
+	n := 4 << 20 / len(fernRow)
 	entries, rise := heapOf(t, repeated(newHeader+"\n", fernRow, "\n", "\n", n))
 	if entries != n || rise > 16<<20 {
 		t.Errorf("%d of %d entries took %d MiB", entries, n, rise>>20)

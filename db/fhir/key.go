@@ -72,12 +72,12 @@ func Words(names []string) string {
 	w := words{seen: map[string]bool{}}
 	for _, name := range names {
 		// Word by word, because Key would cut a long name.
-		for _, written := range strings.Fields(name) {
-			parts := strings.Fields(spell(written))
-			for _, part := range parts {
+		for written := range strings.FieldsSeq(name) {
+			spelt := spell(written)
+			for part := range strings.SplitSeq(spelt, " ") {
 				w.add(part)
 			}
-			w.add(strings.Join(parts, ""))
+			w.add(strings.ReplaceAll(spelt, " ", ""))
 			if w.full {
 				return w.text.String()
 			}

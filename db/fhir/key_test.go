@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync"
@@ -222,5 +223,28 @@ func BenchmarkKeyASCII(b *testing.B) {
 func BenchmarkKeyAccents(b *testing.B) {
 	for b.Loop() {
 		Key("Ó Súilleabháin-Drake")
+	}
+}
+
+// All that an import computes of a patient; see index in package db.
+func BenchmarkParseAndKeys(b *testing.B) {
+	for _, name := range []string{"full", "synthea"} {
+		raw := readPatient(b, name)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := Parse(raw)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _, _, _ = Key(p.Family), Key(p.Given), MRNKey(p.MRN), Words(p.Names)
+				for _, phone := range p.Phones {
+					_ = PhoneKey(phone)
+				}
+				_ = sha256.Sum256(raw)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "patients/s")
+		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -65,10 +66,12 @@ func Parse(raw []byte) (Patient, error) {
 type shown struct{ name, mrn, phone, email, address int }
 
 func parse(raw []byte) (Patient, shown, error) {
-	var in reading
+	in := readings.Get().(*reading)
+	defer in.giveBack()
 	p, err := in.patient(raw)
 	if in.odd { // once more to say where, since keeping paths takes time that hardly any resource needs
-		in = reading{paths: true}
+		in.reset()
+		in.paths = true
 		_, err = in.patient(raw)
 	}
 	if err != nil {
@@ -133,9 +136,12 @@ func (o object) birthDate() string {
 
 // isDate follows FHIR's date: a year from 0001, and a day that the calendar has.
 func isDate(s string) bool {
-	layout := map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02"}[len(s)]
-	t, err := time.Parse(layout, s)
-	return layout != "" && err == nil && t.Year() > 0
+	layout := "2006-01-02"
+	if len(s) != 4 && len(s) != 7 && len(s) != len(layout) {
+		return false
+	}
+	t, err := time.Parse(layout[:len(s)], s)
+	return err == nil && t.Year() > 0
 }
 
 // genders are the codes of FHIR's AdministrativeGender.
@@ -280,11 +286,30 @@ func isSocialSystem(system string) bool {
 }
 
 func saysSocial(label string) bool {
-	if label == "" {
-		return false
+	if isASCII(label) && !holdsFold(label, "ssn") && !holdsFold(label, "social") {
+		return false // the quick answer for nearly all
 	}
 	words := " " + Key(label) + " "
 	return strings.Contains(words, " ssn ") || strings.Contains(words, " social security ")
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsFold looks in ASCII for a word in lower case.
+func holdsFold(s, word string) bool {
+	for i := range len(s) - len(word) + 1 {
+		if s[i]|0x20 == word[0] && strings.EqualFold(s[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
 }
 
 // setIdentifiers finds the MRN among those typed as such (code MR of HL7's table 0203), else among those of no told
@@ -354,6 +379,27 @@ type reading struct {
 	err   error    // what was odd first
 	shown shown    // where what is shown was found
 	room  []member // of all objects, because many small slices take longer than the reading
+	lists []object // of all lists of objects, for the same reason
+}
+
+// readings are used again: making room for each resource takes longer than reading it.
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+// maxRoom is how many members a reading that is kept has room for; a strange resource may have taken far more.
+const maxRoom = 1024
+
+// reset forgets the resource, so that nothing of it stays in memory.
+func (in *reading) reset() {
+	clear(in.room)
+	clear(in.lists)
+	*in = reading{room: in.room[:0], lists: in.lists[:0]}
+}
+
+func (in *reading) giveBack() {
+	if cap(in.room) <= maxRoom && cap(in.lists) <= maxRoom {
+		in.reset()
+		readings.Put(in)
+	}
 }
 
 // object is a JSON object.
@@ -371,7 +417,9 @@ func (in *reading) open(raw []byte) (object, error) {
 	if !utf8.Valid(raw) { // first, because encoding/json would replace what is not
 		return object{}, errors.New("the resource is not valid UTF-8")
 	}
-	in.room = make([]member, 0, 128)
+	if in.room == nil {
+		in.room, in.lists = make([]member, 0, 128), make([]object, 0, 32)
+	}
 	if err := in.checkJSON(raw); err != nil {
 		return object{}, err
 	}
@@ -498,7 +546,7 @@ func (o object) object(key string) object {
 }
 
 func (o object) objects(key string) []object {
-	var list []object
+	from := len(o.in.lists)
 	o.each(key, func(n int, v []byte, i int) int {
 		if v[i] != '{' {
 			o.fail(element(key, n), "must be an object")
@@ -509,13 +557,10 @@ func (o object) objects(key string) []object {
 			e.path = o.path + element(key, n) + "."
 		}
 		e.members, i = o.in.members(v, i)
-		if list == nil {
-			list = make([]object, 0, 4)
-		}
-		list = append(list, e)
+		o.in.lists = append(o.in.lists, e)
 		return i
 	})
-	return list
+	return o.in.lists[from:]
 }
 
 func element(key string, n int) string { return key + "[" + strconv.Itoa(n) + "]" }
@@ -776,12 +821,24 @@ func checkDigits(raw []byte, i int) (int, error) {
 	return i, nil
 }
 
+// common are strings that nearly every resource holds, so that they need not be made anew.
+var common = func() map[string]string {
+	all := map[string]string{}
+	for _, s := range append(strings.Fields("Patient official usual maiden old home work mobile phone email MR SS DL PPN"), genders...) {
+		all[s] = s
+	}
+	return all
+}()
+
 // decodeString decodes a JSON string; "" for none.
 func decodeString(v []byte) string {
 	if len(v) < 2 {
 		return ""
 	}
 	if bytes.IndexByte(v, '\\') < 0 {
+		if s, ok := common[string(v[1:len(v)-1])]; ok {
+			return s
+		}
 		return string(v[1 : len(v)-1])
 	}
 	var s string

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -411,6 +412,30 @@ func TestAParsedPatientDoesNotHoldOnToTheInput(t *testing.T) {
 	if p.Family != "Ó Súilleabháin-Drake" || p.MRN != "C-204-771" {
 		t.Error("it changed with the input")
 	}
+}
+
+// Readings are used again, by many at once.
+func TestNothingOfOnePatientGetsIntoAnother(t *testing.T) {
+	want, err := Parse(readPatient(t, "full"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			small := patientWith(fmt.Sprintf(`"name":[{"family":"F%d"}]`, n))
+			for range 300 {
+				_, _ = Parse(patientWith(`"name":[{"family":"SECRET","given":7}]`)) // one that fails half-way
+				if p, err := Parse(small); err != nil || !reflect.DeepEqual(p, Patient{Family: fmt.Sprintf("F%d", n), Names: []string{fmt.Sprintf("F%d", n)}}) {
+					t.Errorf("got %+v, %v", p, err)
+				}
+				if p, err := Parse(readPatient(t, "full")); err != nil || !reflect.DeepEqual(p, want) {
+					t.Errorf("got %+v, %v", p, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // addSeeds gives a fuzz test all of testdata and some odd ones.
