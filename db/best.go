@@ -273,7 +273,7 @@ func (t tour) select_(g group, word string, keys [3]string) string {
 	}
 	of := map[string]string{"w": word + " AS w", "k1": keys[0] + " AS k1", "k2": k2 + " AS k2", "id": keys[2] + " AS id", "yes": yes}
 	var all []string
-	for _, c := range distinct(t.columns...) {
+	for _, c := range different(t.columns...) {
 		if c != "w" || word != "d.word" {
 			all = append(all, of[c])
 		}

@@ -15,9 +15,6 @@ import (
 	"chartroom/db/fhir"
 )
 
-// Writers are the roles that may create and change patients, and take them out of the house as a file.
-var Writers = []string{RoleClinician, RoleAdmin}
-
 // The formats of an export.
 const (
 	FormatNDJSON = "ndjson" // FHIR R4 Patients, a line each, as they came (FHIR Bulk Data)
@@ -44,7 +41,7 @@ const (
 func (d *DB) ExportPatients(ctx context.Context, v Viewer, q ListQuery, format string, page func([]ExportedPatient) error) error {
 	args := d.viewerArgs(v)
 	args["list_user"], args["format"], args["searched"] = q.UserID, format, !q.Search.Empty()
-	e := export{d: d, args: args, match: q.where(args)}
+	e := export{d: d, args: args, match: q.where(&builder{args: args})}
 	sql := e.statement(viewerCTE+`, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)`, `(SELECT yes FROM permitted)`, `INSERT INTO audit_events (`+auditColumns+`)
@@ -127,7 +124,7 @@ func (e export) statement(open, permitted, audit string) string {
 			       sum(octet_length(r.resource::text)) OVER w - octet_length(r.resource::text) AS bytes_before
 			FROM (
 				SELECT id, display_name, family, given, mrn, birth_date, gender, phone, email, city, status, updated_at, family_key, given_key
-				FROM patients
+				FROM patients p
 				WHERE ` + permitted + ` AND ` + e.match + `
 				  AND (family_key, given_key, id) > (@after_family::text, @after_given::text, @after_id::uuid)
 				ORDER BY family_key, given_key, id LIMIT @page_size::integer

@@ -52,7 +52,11 @@ func (c patientColumns) patient() Patient {
 type PatientPage struct {
 	Who
 	Patient
-	Detail fhir.Detail
+	Detail   fhir.Detail
+	Version  int
+	History  []Version // the newest, which is the current one, first
+	More     bool      // there are older ones than History holds
+	Conflict *Conflict // nil when there is none
 }
 
 // OpenPatient reads one patient and records that the patient was opened. An id that is not a UUID, or that no patient
@@ -61,17 +65,24 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	type row struct {
 		Who
 		patientColumns
-		Resource *string
+		Version *int
+		author
+		Resource         *string
+		History          *string
+		ConflictImport   *int
+		ConflictReceived *time.Time
+		ConflictResource *string
 	}
 	args := d.viewerArgs(v)
-	args["id"] = nil
+	args["id"], args["max_history"] = nil, maxHistory
 	if isUUID(id) {
 		args["id"] = id
 	}
 	rows, err := d.pool.Query(ctx, viewerCTE+`, opened AS MATERIALIZED (
 		SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
-		       r.resource::text AS resource
-		FROM patients p JOIN patient_resources r ON r.patient_id = p.id
+		       p.version, p.updated_by, p.import_id, r.resource::text AS resource, `+historyColumn+`::text AS history,
+		       c.import_id AS conflict_import, c.received_at AS conflict_received, c.resource::text AS conflict_resource
+		FROM patients p JOIN patient_resources r ON r.patient_id = p.id LEFT JOIN patient_conflicts c ON c.patient_id = p.id
 		WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)
 	), audited AS (
 		INSERT INTO audit_events (`+auditColumns+`)
@@ -79,7 +90,8 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		       ARRAY(SELECT id FROM opened), '{}'
 		FROM viewer v
 	)
-	SELECT `+whoColumns+`, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at, p.resource
+	SELECT `+whoColumns+`, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
+	       p.version, p.updated_by, p.import_id, p.resource, p.history, p.conflict_import, p.conflict_received, p.conflict_resource
 	FROM viewer v LEFT JOIN opened p ON true`, args)
 	if err != nil {
 		return PatientPage{}, fmt.Errorf("open the patient: %w", err)
@@ -95,9 +107,20 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	if r.ID == nil {
 		return page, ErrNotFound
 	}
-	page.Patient = r.patient()
-	if page.Detail, err = fhir.ParseDetail([]byte(*r.Resource)); err != nil {
+	resource := []byte(*r.Resource)
+	page.Patient, page.Version = r.patient(), *r.Version
+	if page.Detail, err = fhir.ParseDetail(resource); err != nil {
 		return page, fmt.Errorf("open the patient: %w", err)
+	}
+	newest := Version{Number: page.Version, At: page.UpdatedAt, By: r.author.author()}
+	if page.History, page.More, err = history(newest, resource, []byte(orEmpty(r.History))); err != nil {
+		return page, fmt.Errorf("open the patient: %w", err)
+	}
+	if r.ConflictImport != nil {
+		page.Conflict = &Conflict{ImportID: *r.ConflictImport, ReceivedAt: *r.ConflictReceived}
+		if page.Conflict.Changes, err = fhir.Diff(resource, []byte(*r.ConflictResource)); err != nil {
+			return page, fmt.Errorf("open the patient: %w", err)
+		}
 	}
 	return page, nil
 }

@@ -340,7 +340,7 @@ func longest(parts []string) string {
 	return slices.MaxFunc(parts, func(a, b string) int { return utf8.RuneCountInString(a) - utf8.RuneCountInString(b) })
 }
 
-func distinct(values ...string) (all []string) {
+func different(values ...string) (all []string) {
 	for _, v := range values {
 		if v != "" && !slices.Contains(all, v) {
 			all = append(all, v)
@@ -377,7 +377,7 @@ func (s Search) kinds(r rowKeys) []string {
 	for _, f := range s.fields {
 		all = append(all, f.kinds(r)...)
 	}
-	return distinct(all...)
+	return different(all...)
 }
 
 func (f field) kinds(r rowKeys) []string {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,44 @@ func (f format) birth(date string) string {
 		return "Unknown"
 	}
 	return t.Format(l[1])
+}
+
+var (
+	isoTyped     = regexp.MustCompile(`^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$`)
+	dottedTyped  = regexp.MustCompile(`^(\d{1,2})\.(\d{1,2})\.(\d{4})$`)
+	slashedTyped = regexp.MustCompile(`^(\d{1,2})/(\d{1,2})/(\d{4})$`)
+)
+
+// readDate makes a FHIR date of a whole date as people type it: 1974-12-25, also with less precision, 25.12.1974, or with
+// slashes in the clinic's order. What is none of these comes back as it was typed, so that a person can be told.
+func (f format) readDate(text string) string {
+	text = strings.TrimSpace(text)
+	year, month, day := "", "", ""
+	if m := isoTyped.FindStringSubmatch(text); m != nil {
+		year, month, day = m[1], m[2], m[3]
+	} else if m := dottedTyped.FindStringSubmatch(text); m != nil {
+		day, month, year = m[1], m[2], m[3]
+	} else if m := slashedTyped.FindStringSubmatch(text); m != nil {
+		day, month, year = m[1], m[2], m[3]
+		if f.monthFirst() {
+			day, month = month, day
+		}
+	} else {
+		return text
+	}
+	if day == "" {
+		return fmt.Sprintf("%s-%02s", year, month)
+	}
+	return fmt.Sprintf("%s-%02s-%02s", year, month, day)
+}
+
+// dateHint says what readDate takes.
+func (f format) dateHint() string {
+	example := "25.12.1974, 25/12/1974"
+	if f.monthFirst() {
+		example = "12/25/1974"
+	}
+	return example + " or 1974-12-25; 1974-12 or 1974 if no more is known."
 }
 
 // moment writes a point in time in the clinic's zone.

@@ -386,7 +386,9 @@ func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 	}
 	row := s.row(p.Patient)
 	v := views.Patient{Page: s.page(r, "Patient", &p.Who), Name: row.Name, MRN: row.MRN, Birth: row.Birth, Age: row.Age,
-		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: s.sections(p)}
+		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: s.sections(p),
+		Notice: notices[r.URL.Query().Get("notice")]}
+	s.history(&v, p)
 	s.render(w, r, http.StatusOK, views.PatientPage(v))
 	return nil
 }

@@ -34,6 +34,20 @@ const SearchPath = "/patients/search"
 // PatientPath is one patient's page.
 func PatientPath(id string) string { return "/patients/" + url.PathEscape(id) }
 
+// NewPatientPath is the form for a new patient, which is sent to PatientsPath("").
+const NewPatientPath = "/patients/new"
+
+// EditPatientPath is the form of a patient, which is sent to PatientPath.
+func EditPatientPath(id string) string { return PatientPath(id) + "/edit" }
+
+// ConflictPath takes the decision about what an import brought, by POST.
+func ConflictPath(id string) string { return PatientPath(id) + "/conflict" }
+
+// PatientNoticePath is a patient's page with a word on what has just been done there, one of a few that it knows.
+func PatientNoticePath(id, notice string) string {
+	return PatientPath(id) + "?" + url.Values{"notice": {notice}}.Encode()
+}
+
 // AccountPath is the signed-in user's own page.
 const AccountPath = "/account"
 
