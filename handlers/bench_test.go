@@ -246,6 +246,7 @@ func get(addr, path, cookie string, header ...string) []byte {
 type asker struct {
 	conn net.Conn
 	r    *bufio.Reader
+	body bytes.Buffer
 	read int64
 }
 
@@ -262,6 +263,7 @@ func dial(addr string) (*asker, error) {
 // Write counts what comes over the wire.
 func (c *asker) Write(b []byte) (int, error) { c.read += int64(len(b)); return len(b), nil }
 
+// ask gives the answer, whose body is good until the next one.
 func (c *asker) ask(request []byte) (*http.Response, []byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, nil, err
@@ -270,8 +272,9 @@ func (c *asker) ask(request []byte) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := io.ReadAll(res.Body)
-	return res, body, err
+	c.body.Reset()
+	_, err = c.body.ReadFrom(res.Body)
+	return res, c.body.Bytes(), err
 }
 
 // load asks a server for so long over so many connections.
