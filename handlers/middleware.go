@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"chartroom/db"
 	"chartroom/views"
 )
@@ -26,6 +24,7 @@ const (
 // scope is what the middleware has found out about a request.
 type scope struct {
 	id      string // shown on error pages and in the log
+	nonce   string // of the scripts and htmx attributes that are ours
 	viewer  db.Viewer
 	pattern string // of the route, once known: the log never holds a path, which may name a patient
 }
@@ -39,13 +38,12 @@ func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*sc
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := &scope{id: randomText(9)}
+		sc := &scope{id: randomText(9), nonce: randomText(16)}
 		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
-		nonce := randomText(16)
-		ctx, cancel := context.WithTimeout(templ.WithNonce(context.WithValue(r.Context(), scopeKey{}, sc), nonce), requestTime)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), scopeKey{}, sc), requestTime)
 		defer cancel()
 		r = r.WithContext(ctx)
-		s.headers(w.Header(), nonce)
+		s.headers(w.Header(), sc.nonce)
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 
 		if quiet[r.URL.Path] { // asked every few seconds by whatever watches the containers

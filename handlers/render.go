@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strconv"
+	"sync"
 
 	"github.com/a-h/templ"
 )
@@ -17,11 +19,24 @@ func isFragment(r *http.Request) bool {
 	return isHtmx(r) && r.Header.Get("HX-Request-Type") != "full" && r.Header.Get("HX-History-Restore-Request") != "true"
 }
 
+// buffers are kept for the next page: growing one for each costs more memory than all else that a page needs. A very
+// large one is let go.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxBuffer = 256 << 10
+
 // render writes a component whole or not at all: a failure half-way must not leave half a page under a good status.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
-	var buf bytes.Buffer
-	// templ renders nothing under a context that has ended, and "it took too long" is a page too.
-	if err := c.Render(context.WithoutCancel(r.Context()), &buf); err != nil {
+	buf := buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	defer func() {
+		if buf.Cap() <= maxBuffer {
+			buffers.Put(buf)
+		}
+	}()
+	// A context of its own: templ renders nothing under one that has ended, and "it took too long" is a page too. And
+	// each component looks the nonce up, which takes its time at the end of a request's chain.
+	if err := c.Render(templ.WithNonce(context.Background(), scopeOf(r).nonce), buf); err != nil {
 		s.Log.Error("render", "request", scopeOf(r).id, "error", err)
 		status = http.StatusInternalServerError
 		buf.Reset()
@@ -29,6 +44,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c te
 	h := w.Header()
 	vary(h, "HX-Request")
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(buf.Len())) // else it would go out in pieces; compression takes it away
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(buf.Bytes()) // a reader who left is no error of ours
