@@ -100,7 +100,7 @@ func TestNoPatientIsLostHoweverOdd(t *testing.T) {
 		}
 		want[strings.TrimSpace(string(content))] = true
 	}
-	l, err := d.ListPatients(context.Background(), v, db.ListQuery{Sort: db.SortName})
+	l, err := d.ListPatients(context.Background(), v, db.ListQuery{Sort: db.SortName, Count: true})
 	if err != nil || l.Found != len(files) {
 		t.Errorf("%d of %d listed, %v", l.Found, len(files), err)
 	}

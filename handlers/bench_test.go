@@ -106,12 +106,16 @@ func text(s *string) string {
 // floorProps are those of the first page, apart from the rows.
 func floorProps(s *Server) views.Patients {
 	state := listState{User: 1, Sort: db.SortName}
+	next, last := state, state
+	next.Cursor = &db.Cursor{Keys: []string{"abcdefgh", "abcdefgh"}, ID: "00000000-0000-0000-0000-000000000000"}
+	last.Last = true
 	token := strings.Repeat("x", 43)
 	return views.Patients{
 		Page: views.Page{Title: "Patients", Clinic: s.Clinic, Assets: s.assets.paths,
 			User: &views.User{Name: "bench", Initials: "B", Role: "Viewer", FormToken: token}},
-		Sort: "name", Headings: s.headings(state), Found: "More than 1,000 patients", Caption: "Patients 1 to 25, sorted by name", FormToken: token,
-		Next: s.neighbour(state, &db.Cursor{Keys: []string{"abcdefgh", "abcdefgh"}, ID: "00000000-0000-0000-0000-000000000000"}, 25),
+		Headings: s.headings(state), Filters: filters(db.Filter{}), Size: db.PageSizes[0], Sizes: db.PageSizes,
+		Found: "1,000+ patients", Caption: "Patients 1 to 25, sorted by name", FormToken: token,
+		Next: s.address(next), Last: s.address(last),
 	}
 }
 
