@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,9 +16,6 @@ import (
 
 // Writers are the roles that may create and change patients.
 var Writers = []string{RoleClinician, RoleAdmin}
-
-// ErrStale says that the record is no longer as the person who decides had seen it. Nothing was written.
-var ErrStale = errors.New("the record has changed meanwhile")
 
 // Field is one of fhir.Fields: its name there, and the key that forms and the audit know it by.
 type Field struct {
@@ -54,13 +50,6 @@ func changed(a, b fhir.Fields) []string {
 		}
 	}
 	return keys
-}
-
-// Author says who made a version of a patient. An import has no Name; a person who took over what an import brought has
-// both; neither is known of versions that are older than their history.
-type Author struct {
-	Name     string
-	ImportID int // 0 when it was no import's data
 }
 
 // PatientForm is what the form of a patient begins with.
@@ -160,20 +149,6 @@ type current struct {
 
 	now  fhir.Fields
 	base *fhir.Fields
-}
-
-// author is an Author's columns.
-type author struct {
-	UpdatedBy *string
-	ImportID  *int
-}
-
-func (a author) author() Author {
-	made := Author{Name: orEmpty(a.UpdatedBy)}
-	if a.ImportID != nil {
-		made.ImportID = *a.ImportID
-	}
-	return made
 }
 
 // readForChange reads a patient for a form, or, with the version that a form was made from, for writing what came of it.
@@ -528,180 +503,4 @@ func (out *Outcome) take(rows pgx.Rows) (exists bool, err error) {
 		}
 	}
 	return all[0].Exists, out.check()
-}
-
-// Version is one of a patient's versions.
-type Version struct {
-	Number  int
-	At      time.Time
-	By      Author
-	Changes []fhir.Difference // from the version before it; nil for First
-	First   bool              // no older one is on record
-}
-
-// Conflict is what an import brought for a patient who had been changed here since the import before.
-type Conflict struct {
-	ImportID   int
-	ReceivedAt time.Time
-	Changes    []fhir.Difference // from what is here to what was imported
-}
-
-// maxHistory is how many versions a patient's page shows.
-const maxHistory = 50
-
-// historyColumn is a scalar subquery on a patient p: the older versions, the newest first, one more than the page shows
-// so that the last shown one has something to differ from.
-const historyColumn = `(SELECT json_agg(h) FROM (
-		SELECT version, recorded, updated_by, import_id, resource FROM patient_versions
-		WHERE patient_id = p.id ORDER BY version DESC LIMIT @max_history::integer
-	) h)`
-
-// history compares each version with the one before it. older is what historyColumn gave.
-func history(newest Version, resource []byte, older []byte) (list []Version, more bool, err error) {
-	var rows []struct {
-		Version   int             `json:"version"`
-		Recorded  time.Time       `json:"recorded"`
-		UpdatedBy string          `json:"updated_by"`
-		ImportID  *int            `json:"import_id"`
-		Resource  json.RawMessage `json:"resource"`
-	}
-	if len(older) > 0 {
-		if err := json.Unmarshal(older, &rows); err != nil {
-			return nil, false, errors.New("the patient's history cannot be read") // the cause may quote it
-		}
-	}
-	next := newest
-	for _, r := range rows {
-		if next.Changes, err = fhir.Diff(r.Resource, resource); err != nil {
-			return nil, false, err
-		}
-		list = append(list, next)
-		by := author{UpdatedBy: &r.UpdatedBy, ImportID: r.ImportID}
-		next, resource = Version{Number: r.Version, At: r.Recorded, By: by.author()}, r.Resource
-	}
-	if len(rows) == maxHistory {
-		return list, true, nil
-	}
-	next.First = true
-	return append(list, next), false, nil
-}
-
-// Decision is what a person decides about a Conflict.
-type Decision struct {
-	ID       string
-	Version  int  // as it was on the page on which was decided
-	ImportID int  // likewise
-	Take     bool // the imported data becomes a new version; else what is here stays
-}
-
-// DecideConflict ends a conflict. If the patient or the conflict is another one than the person saw, or is gone, it is
-// ErrStale.
-func (d *DB) DecideConflict(ctx context.Context, v Viewer, c Decision) (Who, error) {
-	who, err := Who{}, error(nil)
-	if c.Take {
-		who, err = d.takeImported(ctx, v, c)
-	} else {
-		who, err = d.keepHere(ctx, v, c)
-	}
-	if err != nil {
-		return who, fmt.Errorf("decide about the import: %w", err)
-	}
-	return who, nil
-}
-
-// takeImported makes the imported resource the newest version. Two trips, because its columns are computed in Go.
-func (d *DB) takeImported(ctx context.Context, v Viewer, c Decision) (Who, error) {
-	type row struct {
-		Who
-		Found       bool
-		Resource    *string
-		ResourceSHA []byte
-	}
-	args := d.decisionArgs(v, c)
-	rows, err := d.pool.Query(ctx, viewerCTE+`, found AS MATERIALIZED (
-		SELECT p.id, c.resource::text AS resource, c.resource_sha
-		FROM patients p LEFT JOIN patient_conflicts c ON c.patient_id = p.id AND c.import_id = @import_id::integer
-		WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)
-	), audited AS (
-		INSERT INTO audit_events (`+auditColumns+`)
-		SELECT `+auditValues+`, 'conflict-take', 'refused', ARRAY(SELECT id FROM found), '{}' FROM viewer v
-		WHERE NOT EXISTS (SELECT 1 FROM found WHERE resource IS NOT NULL)
-	)
-	SELECT `+whoColumns+`, f.id IS NOT NULL AS found, f.resource, f.resource_sha FROM viewer v LEFT JOIN found f ON true`, args)
-	if err != nil {
-		return Who{}, err
-	}
-	r, err := one[row](rows)
-	switch {
-	case err != nil:
-		return r.Who, err
-	case !r.Allowed:
-		return r.Who, ErrForbidden
-	case !r.Found:
-		return r.Who, ErrNotFound
-	case r.Resource == nil:
-		return r.Who, ErrStale
-	}
-	p, err := fhir.Parse([]byte(*r.Resource))
-	if err != nil {
-		return r.Who, err
-	}
-	w := writing{id: c.ID, version: c.Version, importID: &c.ImportID, imported: r.ResourceSHA, fields: []string{},
-		row: index(p, []byte(*r.Resource)), resource: []byte(*r.Resource)}
-	out := Outcome{}
-	if err := d.writeChange(ctx, v, w, &out); err != nil {
-		return out.Who, err
-	}
-	if !out.Saved {
-		return out.Who, ErrStale
-	}
-	return out.Who, nil
-}
-
-// keepHere notes that the imported resource was seen, so that the same one is no conflict again.
-func (d *DB) keepHere(ctx context.Context, v Viewer, c Decision) (Who, error) {
-	type row struct {
-		Who
-		Found, Kept bool
-	}
-	rows, err := d.pool.Query(ctx, viewerCTE+`, found AS MATERIALIZED (
-		SELECT p.id FROM patients p WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)
-	), kept AS (
-		UPDATE patients p SET imported_sha = c.resource_sha FROM patient_conflicts c, found f
-		WHERE p.id = f.id AND p.version = @version::integer AND c.patient_id = p.id AND c.import_id = @import_id::integer
-		RETURNING p.id
-	), settled AS (
-		DELETE FROM patient_conflicts c USING kept k WHERE c.patient_id = k.id AND c.import_id = @import_id::integer
-	), audited AS (
-		INSERT INTO audit_events (`+auditColumns+`)
-		SELECT `+auditValues+`, 'conflict-keep', CASE WHEN EXISTS (SELECT 1 FROM kept) THEN 'success' ELSE 'refused' END,
-		       ARRAY(SELECT id FROM found), jsonb_build_object('import', @import_id::integer)
-		FROM viewer v
-	)
-	SELECT `+whoColumns+`, EXISTS (SELECT 1 FROM found) AS found, EXISTS (SELECT 1 FROM kept) AS kept FROM viewer v`,
-		d.decisionArgs(v, c))
-	if err != nil {
-		return Who{}, err
-	}
-	r, err := one[row](rows)
-	switch {
-	case err != nil:
-		return r.Who, err
-	case !r.Allowed:
-		return r.Who, ErrForbidden
-	case !r.Found:
-		return r.Who, ErrNotFound
-	case !r.Kept:
-		return r.Who, ErrStale
-	}
-	return r.Who, nil
-}
-
-func (d *DB) decisionArgs(v Viewer, c Decision) pgx.NamedArgs {
-	args := d.viewerArgs(v)
-	args["id"], args["version"], args["import_id"] = nil, c.Version, c.ImportID
-	if isUUID(c.ID) {
-		args["id"] = c.ID
-	}
-	return args
 }
