@@ -27,7 +27,8 @@ const (
 type scope struct {
 	id      string // shown on error pages and in the log
 	viewer  db.Viewer
-	pattern string // of the route, once known: the log never holds a path, which may name a patient
+	pattern string          // of the route, once known: the log never holds a path, which may name a patient
+	conn    context.Context // of the connection, without the deadline, for what may take as long as the browser listens
 }
 
 type scopeKey struct{}
@@ -39,7 +40,7 @@ func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*sc
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := &scope{id: randomText(9)}
+		sc := &scope{id: randomText(9), conn: r.Context()}
 		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
 		nonce := randomText(16)
 		ctx, cancel := context.WithTimeout(templ.WithNonce(context.WithValue(r.Context(), scopeKey{}, sc), nonce), requestTime)
@@ -100,6 +101,9 @@ func (s *Server) serve(rt route) http.Handler {
 		sc.pattern = rt.pattern
 		defer func() {
 			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { // a stream that cannot be finished must not look like one that is
+					panic(p)
+				}
 				// The value of a panic may quote data; its place is enough to find it.
 				s.Log.Error("panic", "request", sc.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				s.fail(w, r, fmt.Errorf("panic"))

@@ -76,11 +76,10 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) list(r *http.Request, state listState) (db.PatientList, error) {
-	search, err := db.ParseSearch(state.Query, s.format.monthFirst())
+	q, err := s.listQuery(state)
 	if err != nil {
 		return db.PatientList{}, err
 	}
-	q := db.ListQuery{UserID: state.User, Search: search, Sort: state.Sort, Desc: state.Desc, Cursor: state.Cursor}
 	list, err := s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
 	// Rows may have gone since the cursor was made; a page that is empty or not full at the front is the first page.
 	if back := state.Cursor != nil && state.Cursor.Before; err == nil && state.Cursor != nil &&
@@ -89,6 +88,12 @@ func (s *Server) list(r *http.Request, state listState) (db.PatientList, error) 
 		list, err = s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
 	}
 	return list, err
+}
+
+// listQuery is what a state of the list asks of the database.
+func (s *Server) listQuery(state listState) (db.ListQuery, error) {
+	search, err := db.ParseSearch(state.Query, s.format.monthFirst())
+	return db.ListQuery{UserID: state.User, Search: search, Sort: state.Sort, Desc: state.Desc, Cursor: state.Cursor}, err
 }
 
 func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, problem string, state listState, list db.PatientList) {

@@ -11,13 +11,17 @@ type access int
 
 const (
 	signedIn access = iota // any role
+	writers                // those who may create and change patients
 	public                 // everybody; such a route shows no patient and changes nothing but the caller's own session
 )
 
 // roles are those that the database is asked to find.
 func (a access) roles() []string {
-	if a == public {
+	switch a {
+	case public:
 		return nil
+	case writers:
+		return db.Writers
 	}
 	return db.Roles
 }
@@ -43,6 +47,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /patients", handle: s.patients},
 		{pattern: "POST /patients/search", handle: s.searchPatients},
 		{pattern: "GET /patients/{id}", handle: s.patient},
+		{pattern: "GET /patients/export", access: writers, handle: s.exportPatients},
 
 		{pattern: "GET /healthcheck", access: public, handle: s.healthcheck},
 		{pattern: "GET /livez", access: public, handle: s.livez},

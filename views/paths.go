@@ -34,6 +34,15 @@ const SearchPath = "/patients/search"
 // PatientPath is one patient's page.
 func PatientPath(id string) string { return "/patients/" + url.PathEscape(id) }
 
+// ExportPath is the list in the state that a sealed parameter holds, as a file; format is ndjson or csv.
+func ExportPath(list, format string) string {
+	v := url.Values{"format": {format}}
+	if list != "" {
+		v.Set("list", list)
+	}
+	return "/patients/export?" + v.Encode()
+}
+
 // AccountPath is the signed-in user's own page.
 const AccountPath = "/account"
 
