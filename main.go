@@ -79,7 +79,12 @@ type commands struct {
 		SetPassword  userSetPasswordCmd `cmd:"" help:"Give a user a new password and end their sessions."`
 		HashPassword hashPasswordCmd    `cmd:"" help:"Read a password from standard input and print its hash, for a direct SQL INSERT."`
 	} `cmd:"" help:"Manage users."`
-	Import      importCmd      `cmd:"" help:"Import FHIR R4 Patients: NDJSON, one resource, or a Bundle; .gz and .zst too."`
+	Import struct {
+		Files importCmd     `cmd:"" default:"withargs" help:"Import files. This is also what no command means; a file that is named like one is ./list."`
+		List  importListCmd `cmd:"" help:"List all imports, the newest first."`
+		Undo  importUndoCmd `cmd:"" help:"Take an import back."`
+	} `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
+	Export      exportCmd      `cmd:"" help:"Write all patients to standard output."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -676,48 +681,157 @@ func (hashPasswordCmd) Run(a *app) error {
 
 type importCmd struct {
 	needsDatabase
-	Files []string `arg:"" name:"file" help:"Files to import; - is standard input."`
+	DryRun  bool     `help:"Read and compare everything, tell the counts, and write nothing."`
+	Rejects string   `placeholder:"FILE" help:"A new file for what is rejected, with the reasons, to be mended and imported."`
+	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input."`
 }
 
 func (c importCmd) Run(a *app) error {
-	d, err := a.openAt(a.settings.migrateURL) // direct: it keeps notes in a temporary table, which a pooler would scatter
+	// Direct: it keeps a lock and notes in temporary tables for its connection, which a pooler would scatter.
+	d, err := a.openAt(a.settings.migrateURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := a.migrator().Up(a.ctx); err != nil {
+	if c.DryRun {
+		st, err := a.migrator().Status(a.ctx)
+		if err != nil {
+			return err
+		}
+		if st.Dirty || st.Version < st.Newest {
+			return errors.New("a dry run changes nothing, and the database needs a migration first: run `chartroom migrate`")
+		}
+	} else if err := a.migrator().Up(a.ctx); err != nil {
 		return err
 	}
-	return a.importFiles(d, c.Files)
+	rejects, err := openRejects(c.Rejects)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.importFiles(d, c.Files, c.DryRun, rejects), rejects.close(a))
 }
 
-// importFiles imports one file after the other. One that cannot be read does not keep the others out.
-func (a *app) importFiles(d *db.DB, files []string) error {
+// rejectsFile is what --rejects names. It holds health data, so nobody else may read it, and it never takes the place of
+// another file, which may be what somebody has mended for an hour.
+type rejectsFile struct {
+	*os.File
+	from  string // the file that is being imported
+	noted bool   // and that its name stands in this one
+	bytes int
+}
+
+func openRejects(name string) (*rejectsFile, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("%s is there already and was left alone, and nothing was imported: name another file with --rejects", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the file of rejects: %w", err)
+	}
+	return &rejectsFile{File: f}, nil
+}
+
+// Write notes before the first reject of a file which one it came from.
+func (r *rejectsFile) Write(b []byte) (int, error) {
+	r.bytes += len(b)
+	n, err := r.File.Write(b)
+	if err == nil && !r.noted { // after it, because the first line of CSV is its header
+		r.noted = true
+		_, err = fmt.Fprintf(r.File, "# (from %q)\n", r.from)
+	}
+	return n, err
+}
+
+// close removes the file when nothing was rejected.
+func (r *rejectsFile) close(a *app) error {
+	if r == nil {
+		return nil
+	}
+	err := r.Close()
+	if r.bytes == 0 {
+		return errors.Join(err, os.Remove(r.Name()))
+	}
+	fmt.Fprintf(a.stdout, "the rejects are in %s: mend them there and import it\n", r.Name())
+	return err
+}
+
+// importFiles imports one file after the other, as one import. One that cannot be read does not keep the others out.
+func (a *app) importFiles(d *db.DB, files []string, dryRun bool, rejects *rejectsFile) error {
+	name := ""
+	o := db.ImportOptions{Actor: actor(), DryRun: dryRun, Rejected: func(where, reason string) {
+		fmt.Fprintf(a.stderr, "%s, %s: rejected: %s\n", name, where, reason)
+	}}
+	if rejects != nil {
+		o.Rejects = rejects
+	}
+	last := time.Now()
+	if !a.onTerminal() {
+		o.Progress = func(r db.ImportReport) {
+			if time.Since(last) > 10*time.Second {
+				last = time.Now()
+				fmt.Fprintf(a.stderr, "%s: %d patients so far\n", name, r.Patients())
+			}
+		}
+	}
+	im, err := d.BeginImport(a.ctx, o)
+	if err != nil {
+		return err
+	}
 	var total db.ImportReport
 	var failed error
-	for _, name := range files {
-		report, err := a.importFile(d, name)
+	for _, name = range files {
+		if rejects != nil {
+			rejects.from, rejects.noted = name, false
+		}
+		report, err := a.importFile(im, name)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
 		}
 		fmt.Fprintf(a.stdout, "%s: %s\n", name, counts(report))
-		total.Rejected += report.Rejected
+		total = total.Plus(report)
 		if a.ctx.Err() != nil {
 			break
 		}
 	}
-	if failed == nil && total.Rejected > 0 {
-		failed = fmt.Errorf("%d rejected, everything else is in; mend those and import the file again", total.Rejected)
+	return errors.Join(failed, im.End(a.ctx), a.summary(total, im.Number(), dryRun))
+}
+
+// summary says what to do next, and is an error when something was rejected.
+func (a *app) summary(total db.ImportReport, number int, dryRun bool) error {
+	if total.Conflicts > 0 {
+		fmt.Fprintf(a.stdout, "%d patients were changed here since the last import and stay as they are; what came waits on their pages\n", total.Conflicts)
 	}
-	return failed
+	in := "everything else is in"
+	if dryRun {
+		fmt.Fprintln(a.stdout, "this was a dry run: nothing was written")
+		in = "everything else would go in"
+	} else if total.Created+total.Updated > 0 {
+		fmt.Fprintf(a.stdout, "this is import %d: `chartroom import undo %d` takes it back\n", number, number)
+	}
+	if total.Rejected > 0 {
+		return fmt.Errorf("%d rejected, %s; mend those and import the file again", total.Rejected, in)
+	}
+	return nil
 }
 
 func counts(r db.ImportReport) string {
-	return fmt.Sprintf("%d created, %d updated, %d unchanged, %d rejected, %d of other types left out",
-		r.Created, r.Updated, r.Unchanged, r.Rejected, r.Other)
+	conflicts := ""
+	if r.Conflicts > 0 {
+		conflicts = fmt.Sprintf("%d in conflict, ", r.Conflicts)
+	}
+	return fmt.Sprintf("%d created, %d updated, %d unchanged, %s%d rejected, %d of other types left out",
+		r.Created, r.Updated, r.Unchanged, conflicts, r.Rejected, r.Other)
 }
 
-func (a *app) importFile(d *db.DB, name string) (db.ImportReport, error) {
+func (a *app) onTerminal() bool {
+	tty, ok := a.stderr.(*os.File)
+	return ok && term.IsTerminal(int(tty.Fd()))
+}
+
+func (a *app) importFile(im *db.Import, name string) (db.ImportReport, error) {
 	in, size := a.stdin, int64(-1)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -730,25 +844,101 @@ func (a *app) importFile(d *db.DB, name string) (db.ImportReport, error) {
 		}
 		in = f
 	}
-	o := db.ImportOptions{Actor: actor(), Rejected: func(where, reason string) {
-		fmt.Fprintf(a.stderr, "%s, %s: rejected: %s\n", name, where, reason)
-	}}
-	if tty, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
-		bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(tty), progressbar.OptionSetDescription(filepath.Base(name)),
+	if a.onTerminal() {
+		bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription(filepath.Base(name)),
 			progressbar.OptionShowBytes(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
 		defer bar.Finish()
 		in = io.TeeReader(in, bar)
-	} else {
-		last := time.Now()
-		o.Progress = func(r db.ImportReport) {
-			if time.Since(last) > 10*time.Second {
-				last = time.Now()
-				fmt.Fprintf(a.stderr, "%s: %d patients so far\n", name, r.Patients())
-			}
-		}
 	}
-	return d.ImportPatients(a.ctx, in, o)
+	return im.Read(a.ctx, in)
+}
+
+type importListCmd struct {
+	needsDatabase
+	JSON bool `help:"As JSON."`
+}
+
+func (c importListCmd) Run(a *app) error {
+	d, err := a.openAt(a.settings.migrateURL)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	imports, err := d.ListImports(a.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(a.stdout).Encode(append([]db.ImportRun{}, imports...)) // [] and not null
+	}
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NUMBER\tBEGUN\tBY\tCREATED\tUPDATED\tUNCHANGED\tCONFLICTS\tREJECTED\tOTHER\tSTATE")
+	for _, i := range imports {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", i.ID, a.moment(i.StartedAt), i.Actor,
+			i.Created, i.Updated, i.Unchanged, i.Conflicts, i.Rejected, i.Other, a.importState(i))
+	}
+	return table.Flush()
+}
+
+func (a *app) importState(i db.ImportRun) string {
+	switch {
+	case i.UndoneAt != nil:
+		return fmt.Sprintf("taken back %s by %s", a.moment(*i.UndoneAt), *i.UndoneBy)
+	case i.Running:
+		return "running"
+	case i.FinishedAt == nil:
+		return "cut off"
+	}
+	return "complete"
+}
+
+// moment is the clinic's time, for people at a shell.
+func (a *app) moment(t time.Time) string { return t.In(a.settings.zone).Format("2006-01-02 15:04") }
+
+type importUndoCmd struct {
+	needsDatabase
+	Number int `arg:"" name:"batch" help:"The import's number, from import list."`
+}
+
+func (c importUndoCmd) Run(a *app) error {
+	d, err := a.openAt(a.settings.migrateURL)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	r, err := d.UndoImport(a.ctx, actor(), c.Number, func(id string) { fmt.Fprintln(a.stdout, "stays: "+id) })
+	if r.Deleted+r.Restored+r.Conflicts > 0 || err == nil {
+		fmt.Fprintf(a.stdout, "import %d: %d patients that it had created are gone, %d are again as they were before it, %d conflicts that it had found are gone\n",
+			c.Number, r.Deleted, r.Restored, r.Conflicts)
+	}
+	if r.Left > 0 {
+		fmt.Fprintf(a.stdout, "%d patients were changed since and stay as they are, they are named above\n", r.Left)
+	}
+	return err
+}
+
+type exportCmd struct {
+	needsDatabase
+	Format string `enum:"ndjson,csv" default:"ndjson" help:"ndjson, which is FHIR and loses nothing, or csv, the list's columns."`
+}
+
+func (c exportCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	out, err := db.NewExporter(a.stdout, c.Format)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGPIPE) // so that a reader who leaves is an error to tell, and not our sudden end
+	err = d.ExportAll(a.ctx, actor(), c.Format, out.Write)
+	if errors.Is(err, syscall.EPIPE) {
+		return errors.New("the export is not complete: whoever read it has stopped reading")
+	}
+	return err
 }
 
 type demoCmd struct {
@@ -903,7 +1093,7 @@ func (a *app) demoUsers(d *db.DB, secret string) (string, error) {
 
 func (c demoCmd) load(a *app, d *db.DB) error {
 	if len(c.Files) > 0 {
-		return a.importFiles(d, c.Files)
+		return a.importFiles(d, c.Files, false, nil)
 	}
 	have, err := d.CountPatients(a.ctx)
 	if err != nil || have > 0 {

@@ -535,6 +535,89 @@ func TestImportOnTheCommandLine(t *testing.T) {
 	}
 }
 
+func TestImportsAreTriedListedTakenBackAndExported(t *testing.T) {
+	env := []string{"DATABASE_URL=" + dbtest.URL(t)}
+	dir := t.TempDir()
+	file, rejects := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "rejects.ndjson")
+	good := `{"resourceType":"Patient","id":"1","name":[{"family":"Abel"}]}` + "\n"
+	if err := os.WriteFile(file, []byte(good+`{"resourceType":"Patient","id":"2","birthDate":"1974-02-31"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(code int, args []string, want ...string) string {
+		t.Helper()
+		got, out, errs := command(t, env, args...)
+		for _, w := range want {
+			if !strings.Contains(out+errs, w) {
+				t.Errorf("%v says nothing of %q:\n%s%s", args, w, out, errs)
+			}
+		}
+		if got != code {
+			t.Errorf("%v: exit %d\n%s%s", args, got, out, errs)
+		}
+		return out
+	}
+	run(exitFailed, []string{"import", "--dry-run", file}, "1 created", "nothing was written", "1 rejected, everything else would go in")
+	if out := run(0, []string{"import", "list", "--json"}); strings.TrimSpace(out) != "[]" {
+		t.Errorf("after a dry run: %s", out)
+	}
+	run(exitFailed, []string{"import", "--rejects", rejects, file}, "1 created", "import undo 1", rejects)
+	info, err := os.Stat(rejects)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatal(info, err)
+	}
+	run(exitFailed, []string{"import", "--rejects", rejects, file}, "is there already")
+	text, err := os.ReadFile(rejects)
+	if err != nil || !strings.HasPrefix(string(text), "# line 2: ") {
+		t.Fatal(string(text), err)
+	}
+	if err := os.WriteFile(rejects, bytes.ReplaceAll(text, []byte("-02-31"), []byte("-02-28")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(0, []string{"import", "--rejects", filepath.Join(dir, "none"), rejects}, "1 created")
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("an empty file of rejects is left")
+	}
+	run(0, []string{"import", "list"}, "NUMBER", "complete", "command line")
+	if out := run(0, []string{"export"}); out != `{"resourceType":"Patient","id":"2","birthDate":"1974-02-28"}`+"\n"+good && out != good+`{"resourceType":"Patient","id":"2","birthDate":"1974-02-28"}`+"\n" {
+		t.Errorf("exported %s", out)
+	}
+	run(0, []string{"export", "--format", "csv"}, "id,mrn,family", ",Abel,")
+	run(exitUsage, []string{"export", "--format", "xml"})
+	run(0, []string{"import", "undo", "2"}, "1 patients that it had created are gone")
+	run(exitFailed, []string{"import", "undo", "2"}, "has been taken back already")
+	run(exitFailed, []string{"import", "undo", "7"}, "no such import")
+	run(0, []string{"import", "list"}, "taken back")
+	run(exitUsage, []string{"import"})
+	if out := run(0, []string{"export"}); out != good {
+		t.Errorf("exported %s", out)
+	}
+}
+
+func TestAnExportThatNobodyReadsSaysSo(t *testing.T) {
+	env := []string{"DATABASE_URL=" + dbtest.URL(t)}
+	var many bytes.Buffer
+	for p := range sample.Patients(4, 500) {
+		many.Write(append(p, '\n'))
+	}
+	load := program(t, env, "import", "-")
+	load.Stdin = &many
+	if load.start().finish() != 0 {
+		t.Fatal(load.stderr)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := program(t, env, "export")
+	p.Stdout = w
+	r.Close()
+	p.start()
+	w.Close()
+	if code := p.finish(); code != exitFailed || strings.TrimSpace(p.stderr.String()) != "chartroom: the export is not complete: whoever read it has stopped reading" {
+		t.Errorf("%d %s", code, p.stderr)
+	}
+}
+
 func TestVersionStatusHelpAndHealth(t *testing.T) {
 	dbURL := dbtest.EmptyURL(t)
 	code, out, _ := command(t, nil, "version", "--json")

@@ -26,7 +26,8 @@ type scope struct {
 	id      string // shown on error pages and in the log
 	nonce   string // of the scripts and htmx attributes that are ours
 	viewer  db.Viewer
-	pattern string // of the route, once known: the log never holds a path, which may name a patient
+	pattern string          // of the route, once known: the log never holds a path, which may name a patient
+	conn    context.Context // of the connection, without the deadline, for what may take as long as the browser listens
 }
 
 type scopeKey struct{}
@@ -38,7 +39,7 @@ func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*sc
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := &scope{id: randomText(9), nonce: randomText(16)}
+		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context()}
 		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), scopeKey{}, sc), requestTime)
 		defer cancel()

@@ -115,13 +115,16 @@ func usualSort(query string) db.Sort {
 	return db.SortName
 }
 
-// address is the list's in a state; the list as it opens needs no parameter.
-func (s *Server) address(state listState) string {
+// address is the list's in a state.
+func (s *Server) address(state listState) string { return views.PatientsPath(s.sealed(state)) }
+
+// sealed is the parameter for a state; the list as it opens needs none.
+func (s *Server) sealed(state listState) string {
 	plain := listState{User: state.User, Sort: db.SortName, Found: state.Found, More: state.More}
 	if state == plain {
-		return views.PatientsPath("")
+		return ""
 	}
-	return views.PatientsPath(s.sealer.seal(state))
+	return s.sealer.seal(state)
 }
 
 func (s *Server) query(state listState) (db.ListQuery, error) {
@@ -179,6 +182,12 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	}
 	for _, p := range list.Rows {
 		v.Rows = append(v.Rows, s.row(p))
+	}
+	for _, p := range list.Similar {
+		v.Similar = append(v.Similar, s.row(p))
+	}
+	if v.CanWrite = slices.Contains(db.Writers, list.Role); v.CanWrite {
+		v.Sealed = s.sealed(s.firstState(state, db.SortName, false))
 	}
 	if state.Query != "" && state.Sort != db.SortBest {
 		v.Best = s.first(state, db.SortBest, false)
@@ -242,9 +251,13 @@ func (s *Server) pager(v *views.Patients, state listState, list db.PatientList) 
 
 // first is the address of the first page in another order.
 func (s *Server) first(state listState, by db.Sort, desc bool) string {
+	return s.address(s.firstState(state, by, desc))
+}
+
+func (s *Server) firstState(state listState, by db.Sort, desc bool) listState {
 	state.Cursor, state.Last, state.First, state.Found, state.More = nil, false, 0, 0, false
 	state.Sort, state.Desc = by, desc
-	return s.address(state)
+	return state
 }
 
 // columns are the table's, in their order; sort is empty where the list cannot be ordered by one.

@@ -52,6 +52,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /patients/{id}/edit", access: writers, handle: s.editPatient},
 		{pattern: "POST /patients/{id}", access: writers, handle: s.changePatient},
 		{pattern: "POST /patients/{id}/conflict", access: writers, handle: s.decideConflict},
+		{pattern: "GET /patients/export", access: writers, handle: s.exportPatients},
 
 		{pattern: "GET /healthcheck", access: public, handle: s.healthcheck},
 		{pattern: "GET /livez", access: public, handle: s.livez},

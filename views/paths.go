@@ -48,6 +48,15 @@ func PatientNoticePath(id, notice string) string {
 	return PatientPath(id) + "?" + url.Values{"notice": {notice}}.Encode()
 }
 
+// ExportPath is the list in the state that a sealed parameter holds, as a file; format is ndjson or csv.
+func ExportPath(list, format string) string {
+	v := url.Values{"format": {format}}
+	if list != "" {
+		v.Set("list", list)
+	}
+	return "/patients/export?" + v.Encode()
+}
+
 // AccountPath is the signed-in user's own page.
 const AccountPath = "/account"
 

@@ -2,6 +2,7 @@ DROP TABLE patient_conflicts;
 DROP TABLE patient_versions;
 ALTER TABLE patients DROP COLUMN updated_by, DROP COLUMN updated_by_id, DROP COLUMN import_id, DROP COLUMN imported_sha;
 DROP TABLE imports;
+ALTER TABLE patient_resources ALTER COLUMN resource SET COMPRESSION default;
 ALTER TABLE patient_resources ADD FOREIGN KEY (patient_id) REFERENCES patients (id) ON DELETE CASCADE;
 CREATE OR REPLACE FUNCTION patients_deleted() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$

@@ -62,3 +62,15 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+
+-- Resources are most of what an import writes, and PostgreSQL's own compression takes longer than all the rest of it. Not
+-- every server is built with the other one.
+DO $compress$
+BEGIN
+    ALTER TABLE patient_resources ALTER COLUMN resource SET COMPRESSION lz4;
+    ALTER TABLE patient_versions  ALTER COLUMN resource SET COMPRESSION lz4;
+    ALTER TABLE patient_conflicts ALTER COLUMN resource SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$compress$;

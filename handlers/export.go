@@ -1,0 +1,104 @@
+package handlers
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"time"
+
+	"chartroom/db"
+)
+
+// pageTime is how long a browser may take for a page of an export.
+const pageTime = time.Minute
+
+// exportKinds are the media types of the formats.
+var exportKinds = map[string]string{
+	db.FormatNDJSON: "application/fhir+ndjson",
+	db.FormatCSV:    "text/csv; charset=utf-8",
+}
+
+// exportPatients streams the list as filtered, for as long as it takes and the browser listens.
+func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" { // a link elsewhere must not fill somebody's disk with patients
+		return httpError{http.StatusForbidden, "This download was asked for by another site", "Open the list of patients and export it from there."}
+	}
+	format := cmp.Or(r.URL.Query().Get("format"), db.FormatNDJSON)
+	if exportKinds[format] == "" {
+		return httpError{http.StatusBadRequest, "There is no such format", "A list is exported as ndjson or csv."}
+	}
+	invalid := httpError{http.StatusBadRequest, "That list address is not valid", "Open the list of patients and export it from there."}
+	state := listState{Sort: db.SortName}
+	if text := r.URL.Query().Get("list"); text != "" {
+		opened, err := s.sealer.open(text)
+		if err != nil {
+			return invalid
+		}
+		state = opened
+	}
+	q, err := s.query(state)
+	if err != nil {
+		return invalid
+	}
+	d := &download{s: s, w: w, r: r, format: format}
+	if d.out, err = db.NewExporter(w, format); err != nil {
+		return err
+	}
+	if r.Method == http.MethodHead { // nobody gets to see a patient
+		if _, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer); err != nil {
+			return err
+		}
+		d.headers()
+		return nil
+	}
+	err = s.DB.ExportPatients(scopeOf(r).conn, scopeOf(r).viewer, q, format, d.page)
+	if errors.Is(err, db.ErrForeignList) {
+		return invalid
+	}
+	if err != nil && d.begun {
+		// The status has been sent. Only a connection that breaks tells the browser that this is not all.
+		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// download is an export on its way to a browser.
+type download struct {
+	s      *Server
+	w      http.ResponseWriter
+	r      *http.Request
+	format string
+	out    *db.Exporter
+	begun  bool
+}
+
+func (d *download) headers() {
+	h := d.w.Header()
+	h.Set("Content-Type", exportKinds[d.format])
+	h.Set("Content-Disposition", `attachment; filename="patients-`+d.s.now().In(d.s.Zone).Format(time.DateOnly)+"."+d.format+`"`)
+}
+
+// page sends some patients. Each page has its own time, so that the whole may take as long as it takes.
+func (d *download) page(patients []db.ExportedPatient) error {
+	connection := http.NewResponseController(d.w)
+	if err := connection.SetWriteDeadline(time.Now().Add(pageTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if !d.begun {
+		d.headers()
+		d.begun = true
+		if d.format == db.FormatCSV { // by this, spreadsheets know it for UTF-8
+			if _, err := d.w.Write([]byte("\xef\xbb\xbf")); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.out.Write(patients); err != nil {
+		return err
+	}
+	if err := connection.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
