@@ -211,7 +211,7 @@ func TestNoPageShowsItsAddress(t *testing.T) {
 		path = strings.ReplaceAll(strings.TrimSuffix(path, "{$}"), "{id}", strings.TrimPrefix(patient, "/patients/"))
 		for _, header := range [][]string{nil, htmx} {
 			a := b.get(strings.ReplaceAll(path, "{name...}", canary)+query, append(header, "Referer", b.url+"/"+canary, "HX-Current-URL", b.url+"/"+canary)...)
-			if strings.Contains(a.body, canary) && strings.Contains(a.body, "csrf_token") {
+			if a.status != http.StatusSeeOther && strings.Contains(a.body, canary) { // a redirect holds where it leads, and nothing else
 				t.Errorf("%s shows what its address says", rt.pattern)
 			}
 		}
