@@ -85,7 +85,7 @@ func TestWhatHasNoBodyOrIsSmallStaysAsItIs(t *testing.T) {
 		"HEAD": b.do("HEAD", "/patients", "", both...), "204": b.get("/session", append(both, htmx...)...), "303": s.browser().get("/patients", both...),
 		"401": s.browser().get("/patients", append(both, htmx...)...), "healthcheck": b.get("/healthcheck", both...), "livez": b.get("/livez", both...),
 	} {
-		if a.header.Get("Content-Encoding") != "" || name == "HEAD" && (a.status != 200 || a.body != "" || a.header.Get("Vary") != "Accept-Encoding, HX-Request") {
+		if a.header.Get("Content-Encoding") != "" || name == "HEAD" && (a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "" || a.header.Get("Vary") != "Accept-Encoding, HX-Request") {
 			t.Errorf("%s: %d %v", name, a.status, a.header)
 		}
 	}
@@ -211,7 +211,7 @@ func TestNoPageShowsItsAddress(t *testing.T) {
 		path = strings.ReplaceAll(strings.TrimSuffix(path, "{$}"), "{id}", strings.TrimPrefix(patient, "/patients/"))
 		for _, header := range [][]string{nil, htmx} {
 			a := b.get(strings.ReplaceAll(path, "{name...}", canary)+query, append(header, "Referer", b.url+"/"+canary, "HX-Current-URL", b.url+"/"+canary)...)
-			if strings.Contains(a.body, canary) && strings.Contains(a.body, "csrf_token") {
+			if a.status != http.StatusSeeOther && strings.Contains(a.body, canary) { // a redirect holds where it leads, and nothing else
 				t.Errorf("%s shows what its address says", rt.pattern)
 			}
 		}

@@ -44,7 +44,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c te
 	h := w.Header()
 	vary(h, "HX-Request")
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(buf.Len())) // else it would go out in pieces; compression takes it away
+	if r.Method != http.MethodHead { // which is not told how long: compressed, the page has another length (RFC 9110, 8.6)
+		h.Set("Content-Length", strconv.Itoa(buf.Len())) // else it would go out in pieces; compression takes it away
+	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(buf.Bytes()) // a reader who left is no error of ours
