@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ import (
 // bestCTE makes page and found from the groups. A group is only looked at while the page is not full.
 func (q ListQuery) bestCTE(b *builder) string {
 	groups := q.Search.groups(b)
-	match, limit := q.where(b), q.limit(b)
+	match, limit := q.where(b), q.limit()
 	way, _ := q.direction()
 	sql, lead := q.leadCTE(b)
 	var before, names []string
@@ -20,7 +21,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 	if q.Filter.hasSpan() {
 		few, ids := q.fewCTE(b)
 		sql, open = few+sql, allowed+" AND (SELECT NOT few FROM chosen)"
-		lead = "CASE WHEN (SELECT few FROM chosen) THEN " + b.value(q.fewLead(), "integer") + " ELSE " + lead + " END"
+		lead = "CASE WHEN (SELECT few FROM chosen) THEN " + strconv.Itoa(q.fewLead()) + " ELSE " + lead + " END"
 		sql += ", collected AS MATERIALIZED (" + q.ranked(b, groups, ids, match) + ")"
 		names = append(names, "SELECT g, w, k1, k2, id AS patient_id FROM collected c WHERE "+q.afterRanked(b))
 	}
@@ -59,7 +60,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 			if len(q.Search.leads()) > 1 {
 				gate += fmt.Sprintf(" AND %s = %d", lead, l)
 			}
-			all = append(all, q.candidates(b, gate, l, q.visits(b)))
+			all = append(all, q.candidates(b, gate, l, q.visits()))
 		}
 		candidates = strings.Join(all, " UNION ALL ")
 	}
@@ -134,11 +135,11 @@ func (q ListQuery) leadCTE(b *builder) (string, string) {
 	leads := q.Search.leads()
 	switch {
 	case q.Cursor != nil:
-		return "", b.value(q.Cursor.Lead, "integer")
+		return "", strconv.Itoa(q.Cursor.Lead)
 	case len(leads) == 1:
-		return "", b.value(leads[0], "integer")
+		return "", strconv.Itoa(leads[0])
 	}
-	limit := b.value(leadProbe, "integer")
+	limit := strconv.Itoa(leadProbe)
 	var sizes []string
 	for _, l := range leads {
 		sizes = append(sizes, fmt.Sprintf(`(%d, (SELECT count(*) FROM (SELECT 1 FROM (%s) w LIMIT %s) n))`, l, q.Search.ids(b, l, limit), limit))

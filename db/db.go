@@ -93,6 +93,8 @@ func limits(cfg *pgxpool.Config) {
 		setDefault("plan_cache_mode", "force_generic_plan")
 		setDefault("jit", "off")
 		setDefault("max_parallel_workers_per_gather", "0")
+		// A plan of a search takes some hundred kilobytes of the server's memory, for each connection.
+		cfg.ConnConfig.StatementCacheCapacity = 100
 	}
 	setDefault("application_name", "chartroom")
 	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > 5*time.Second {

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // PageSizes are how many patients a page of the list may show; the first is the usual one.
@@ -121,21 +120,20 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	}
 	b := &builder{args: d.viewerArgs(v)}
 	b.args["list_user"], b.args["searched"], b.args["sort"], b.args["filtered"] = q.UserID, !q.Search.Empty(), string(q.Sort), !q.Filter.Empty()
-	size := b.value(q.size(), "integer")
 	statement := viewerCTE + `, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)` + q.pageCTE(b) + `, audited AS (
 		INSERT INTO audit_events (` + auditColumns + `)
 		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
-		       ARRAY(SELECT id FROM page WHERE n <= ` + size + ` ORDER BY n),
+		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + ` ORDER BY n),
 		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
 		FROM viewer v, permitted
 	)` + selectPage
-	rows, err := d.pool.Query(ctx, statement, b.args)
+	rows, err := d.pool.Query(ctx, statement, named(b.args))
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[listRow])
+	all, err := collect[listRow](rows)
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
@@ -257,9 +255,21 @@ func (q ListQuery) walkCTE(b *builder) string {
 		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
 			SELECT ` + q.pageColumns() + ` FROM patients p
 			WHERE ` + allowed + ` AND ` + q.Filter.where(b) + ` AND ` + q.from(b) + `
-			ORDER BY ` + order + ` LIMIT ` + q.limit(b) + `
+			ORDER BY ` + order + ` LIMIT ` + q.limit() + `
 		) p
-	)` + q.foundCTE(b, "found", q.everybody(b, allowed))
+	)` + q.foundWalking(b)
+}
+
+// foundWalking takes PostgreSQL's own estimate when that is far beyond what is counted to: counting a thousand rows to say
+// "more than a thousand" would cost as much as the page.
+func (q ListQuery) foundWalking(b *builder) string {
+	if !q.Count || !q.Filter.Empty() {
+		return q.foundCTE(b, "found", q.everybody(b, allowed))
+	}
+	return `, many AS MATERIALIZED (SELECT reltuples > ` + strconv.Itoa(10*CountCap) + ` AS yes FROM pg_class WHERE oid = 'patients'::regclass)` +
+		q.foundCTE(b, "counted", q.everybody(b, allowed+" AND (SELECT NOT yes FROM many)")) + `, found AS (
+		SELECT CASE WHEN m.yes THEN ` + strconv.Itoa(CountCap) + ` ELSE c.n END AS n, m.yes OR c.more AS more FROM counted c, many m
+	)`
 }
 
 // everybody gives the rows to count when nothing is searched for, each with the word on whether it matches. Few patients
@@ -280,7 +290,7 @@ func (q ListQuery) foundCTE(b *builder, name, candidates string) string {
 	if !q.Count {
 		return `, ` + name + ` AS (SELECT 0 AS n, false AS more)`
 	}
-	limit, most := q.visits(b), b.value(CountCap, "integer")
+	limit, most := q.visits(), strconv.Itoa(CountCap)
 	return `, ` + name + ` AS (
 		SELECT least(count(*) FILTER (WHERE yes), ` + most + `) AS n,
 		       count(*) FILTER (WHERE yes) > ` + most + ` OR count(*) >= ` + limit + ` AS more
@@ -288,15 +298,16 @@ func (q ListQuery) foundCTE(b *builder, name, candidates string) string {
 	)`
 }
 
-// visits is how many candidates are counted: those of a single word nearly all match, others may not.
-func (q ListQuery) visits(b *builder) string {
+// visits is how many candidates are counted: those of a single word nearly all match, others may not. Limits stand in the
+// text itself: the planner takes one that it does not know for a tenth of all rows.
+func (q ListQuery) visits() string {
 	if q.Filter.Empty() && len(q.Search.fields) <= 1 {
-		return b.value(CountCap+1, "integer")
+		return strconv.Itoa(CountCap + 1)
 	}
-	return b.value(countVisits, "integer")
+	return strconv.Itoa(countVisits)
 }
 
-func (q ListQuery) limit(b *builder) string { return b.value(q.size()+1, "integer") }
+func (q ListQuery) limit() string { return strconv.Itoa(q.size() + 1) }
 
 // direction gives ASC or DESC for the way that the page is read, and the sign for what comes later on that way.
 func (q ListQuery) direction() (string, string) {
@@ -346,7 +357,7 @@ func (q ListQuery) from(b *builder) string {
 // does not show: the order is the same.
 func (q ListQuery) sortedCTE(b *builder) string {
 	match := q.where(b)
-	order, from, limit := q.order("p."), q.from(b), q.limit(b)
+	order, from, limit := q.order("p."), q.from(b), q.limit()
 	few, ids := q.fewCTE(b)
 	return few + `, collected AS MATERIALIZED (
 		SELECT p.* FROM (` + ids + `) i
@@ -373,9 +384,9 @@ func (q ListQuery) foundSorted(b *builder) string {
 	if q.Search.Empty() {
 		candidates = q.everybody(b, gate)
 	} else {
-		candidates = q.candidates(b, gate, q.Search.leads()[0], q.visits(b))
+		candidates = q.candidates(b, gate, q.Search.leads()[0], q.visits())
 	}
-	most := b.value(CountCap, "integer")
+	most := strconv.Itoa(CountCap)
 	return q.foundCTE(b, "found_walking", candidates) + `, found AS (
 		SELECT CASE WHEN c.few THEN least(e.n, ` + most + `) ELSE w.n END AS n, CASE WHEN c.few THEN e.n > ` + most + ` ELSE w.more END AS more
 		FROM found_walking w, chosen c, (SELECT count(*) AS n FROM collected) e
@@ -388,12 +399,12 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 	var ways []string
 	if !q.Search.Empty() {
 		for _, lead := range q.Search.leads() {
-			ways = append(ways, q.Search.ids(b, lead, "(SELECT k + 1 FROM at_most)"))
+			ways = append(ways, q.Search.ids(b, lead, strconv.Itoa(mostFew+1)))
 		}
 	}
 	if q.Filter.hasSpan() {
 		ways = append(ways, "(SELECT p.id FROM patients p WHERE "+allowed+" AND "+inRange("p.birth_key", q.Filter.span(b))+
-			" ORDER BY p.birth_key, p.status, p.id LIMIT (SELECT k + 1 FROM at_most))")
+			" ORDER BY p.birth_key, p.status, p.id LIMIT "+strconv.Itoa(mostFew+1)+")")
 	}
 	sql := fmt.Sprintf(`, at_most AS MATERIALIZED (
 		SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Similar names are looked for when a search finds fewer than fewExact patients; at most maxSimilar of them are shown.
@@ -94,7 +93,7 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 		first := "(t.given_key >= c.low AND t.given_key < c.high OR t.family_key >= c.low AND t.family_key < c.high)"
 		from, terms = "pairs c", terms+" AND "+second+" OR t.term >= c.low2 AND t.term < c.high2 AND "+first
 	}
-	limit := b.value(maxSimilar, "integer")
+	limit := strconv.Itoa(maxSimilar)
 	var found []string
 	for i, way := range ways {
 		order := "p.family_key, p.given_key, p.id"
@@ -113,7 +112,7 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 	}
 	sql += `, hits AS MATERIALIZED (
 		SELECT f.id, c.cost FROM ` + from + ` CROSS JOIN LATERAL (` + strings.Join(found, " UNION ALL ") + `) f
-		ORDER BY c.cost LIMIT ` + limit + ` * 4
+		ORDER BY c.cost LIMIT ` + strconv.Itoa(4*maxSimilar) + `
 	), page AS MATERIALIZED (
 		SELECT row_number() OVER (ORDER BY h.cost, p.family_key, p.given_key, p.id) AS n, p.*, ` + noPlace + `
 		FROM (SELECT id AS patient_id, min(cost) AS cost FROM hits GROUP BY id ORDER BY min(cost), id LIMIT ` + limit + `) h
@@ -124,11 +123,11 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 		       '{"searched": true, "similar": true}'
 		FROM viewer v, permitted WHERE EXISTS (SELECT 1 FROM page) OR NOT yes
 	)` + selectPage
-	rows, err := d.pool.Query(ctx, sql, b.args)
+	rows, err := d.pool.Query(ctx, sql, named(b.args))
 	if err != nil {
 		return nil, fmt.Errorf("look for similar names: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[listRow])
+	all, err := collect[listRow](rows)
 	if err != nil {
 		return nil, fmt.Errorf("look for similar names: %w", err)
 	}
