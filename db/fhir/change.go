@@ -58,7 +58,10 @@ func Change(raw []byte, from, to Fields) ([]byte, error) {
 	o := takeApart(raw[start:end])
 	c.resource(o)
 	changed := slices.Concat(raw[:start], o.bytes(), raw[end:])
-	return changed, c.verify(changed)
+	if err := c.verify(changed); err != nil {
+		return nil, err
+	}
+	return changed, nil
 }
 
 type change struct {
