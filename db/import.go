@@ -92,7 +92,7 @@ func (d *DB) BeginImport(ctx context.Context, o ImportOptions) (*Import, error) 
 
 // begin makes the places where notes are kept on disk, so that memory does not grow with the file.
 func (im *Import) begin(ctx context.Context) error {
-	_, err := im.control.Exec(ctx, `CREATE TEMPORARY TABLE import_without_id (sha bytea PRIMARY KEY, times integer NOT NULL)`)
+	_, err := im.control.Exec(ctx, `SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE import_without_id (sha bytea PRIMARY KEY, times integer NOT NULL)`)
 	if err != nil {
 		return err
 	}
@@ -167,12 +167,16 @@ func (d *DB) tidy(ctx context.Context, changed int) {
 	})
 }
 
-// patiently runs what may take longer than a request may.
+// patiently runs what may take longer than a request may. Its statements are planned anew each time: a plan that was made
+// for a table with hardly a row in it is a bad one when a million are in (seen: the look-up of a batch went from
+// milliseconds to half a minute).
 func patiently(ctx context.Context, conn *pgxpool.Conn, f func() error) error {
-	if _, err := conn.Exec(ctx, `SET statement_timeout = '1h'`); err != nil {
+	if _, err := conn.Exec(ctx, `SET statement_timeout = '1h'; SET plan_cache_mode = force_custom_plan`); err != nil {
 		return err
 	}
-	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), `RESET statement_timeout`) }()
+	defer func() {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `RESET statement_timeout; RESET plan_cache_mode`)
+	}()
 	return f()
 }
 

@@ -25,6 +25,7 @@ const (
 type Search struct {
 	fields []field
 	phrase string // the whole text as a key
+	comma  bool   // the first field ends in a comma: it is a family name
 	mrn    string // the whole text, where it has several fields
 	phone  string
 }
@@ -56,6 +57,7 @@ func ParseSearch(text string, monthFirst bool) (Search, error) {
 		return Search{}, ErrSearchTooLong
 	}
 	s := Search{phrase: fhir.Key(text)}
+	s.comma = len(typed) > 1 && strings.HasSuffix(typed[0], ",")
 	if len(typed) > 1 && strings.ContainsFunc(text, unicode.IsDigit) {
 		s.mrn, s.phone = fhir.MRNKey(text), phoneSearch(text)
 	}
@@ -290,7 +292,11 @@ func (s Search) phrases(b *builder) (all []group) {
 	if len(parts) > 2 {
 		return all
 	}
-	for _, pair := range [][2]string{{parts[0], parts[1]}, {parts[1], parts[0]}} {
+	pairs := [][2]string{{parts[1], parts[0]}, {parts[0], parts[1]}}
+	if s.comma {
+		slices.Reverse(pairs)
+	}
+	for _, pair := range pairs {
 		family, given := b.prefix(pair[0]), b.prefix(pair[1])
 		all = append(all, group{from: byFamily, within: family, given: given, inside: true,
 			holds: "(" + inRange("p.family_key", family) + " AND " + inRange("p.given_key", given) + ")"})

@@ -133,7 +133,11 @@ func serverArgs(data, socketDir string, durable bool) []string {
 		"log_parameter_max_length=0", "log_parameter_max_length_on_error=0",
 		"log_error_verbosity=terse",
 	}
-	if !durable {
+	if durable {
+		// A quarter of a small machine's memory is PostgreSQL's own advice; what is not touched is not taken. The more
+		// WAL fits between two checkpoints, the fewer pages an import writes twice.
+		settings = append(settings, "shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=15min")
+	} else {
 		settings = append(settings,
 			"fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off",
 			"wal_level=minimal", "max_wal_senders=0", "max_connections=200")
