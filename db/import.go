@@ -78,6 +78,9 @@ func (d *DB) ImportPatients(ctx context.Context, r io.Reader, o ImportOptions) (
 
 // BeginImport begins an import. End must follow.
 func (d *DB) BeginImport(ctx context.Context, o ImportOptions) (*Import, error) {
+	if d.pool.Config().MaxConns < 2 { // one for the lock and the notes, one to write; it would wait for itself
+		return nil, errors.New("an import needs two connections: raise pool_max_conns in the database's address")
+	}
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin the import: %w", err)
