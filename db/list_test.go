@@ -79,7 +79,7 @@ func TestTwoWordsFindEachOtherInEitherOrder(t *testing.T) {
 		if !slices.Equal(a, b) {
 			t.Errorf("%q finds %q", text, names)
 		}
-		if len(names) > 1 && names[0] != "Cruz, Juan" {
+		if first := strings.Fields(text)[0]; len(names) > 1 && first != "cruz" && names[0] != "Cruz, Juan" {
 			t.Errorf("%q has %q first", text, names[0])
 		}
 	}

@@ -372,7 +372,9 @@ func (r *Reader) lines() error {
 		text := trimLine(line)
 		r.line = trimEnd(line)
 		var err error
-		if json.Valid(text) {
+		if plainResource(text) {
+			err = r.give(Entry{Line: number, Raw: bytes.Clone(text)})
+		} else if json.Valid(text) {
 			err = r.documents(&input{buf: text, end: len(text)}, number)
 		} else {
 			err = r.reject(spot{line: number}, errLine, nil)
@@ -383,6 +385,34 @@ func (r *Reader) lines() error {
 		r.line = nil
 		r.in.pos += len(line)
 	}
+}
+
+// plainResource knows the line that nearly all of NDJSON is, in one pass: a whole resource of a kind that is told once,
+// and no Bundle. What it does not know is looked at more closely.
+func plainResource(text []byte) bool {
+	if text[0] != '{' || !utf8.Valid(text) {
+		return false
+	}
+	in := readings.Get().(*reading)
+	defer readings.Put(in)
+	in.reset()
+	defer in.reset()
+	if in.checkJSON(text) != nil {
+		return false
+	}
+	kinds := 0
+	for _, m := range in.room {
+		switch string(m.key) {
+		case "entry":
+			return false
+		case "resourceType":
+			kinds++
+			if m.value[0] != '"' || string(m.value) == `"Bundle"` || bytes.IndexByte(m.value, '\\') >= 0 {
+				return false
+			}
+		}
+	}
+	return kinds == 1
 }
 
 // longLine streams a line that is too long to be held: a Bundle is fine at any length.
