@@ -18,7 +18,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 	sql, lead := q.leadCTE(b)
 	var before, names []string
 	open := allowed
-	if q.Filter.hasSpan() {
+	if q.Filter.narrow() {
 		few, ids := q.fewCTE(b)
 		sql, open = few+sql, allowed+" AND (SELECT NOT few FROM chosen)"
 		lead = "CASE WHEN (SELECT few FROM chosen) THEN " + strconv.Itoa(q.fewLead()) + " ELSE " + lead + " END"
@@ -52,7 +52,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 	candidates := ""
 	if q.Count {
 		var all []string
-		if q.Filter.hasSpan() {
+		if q.Filter.narrow() {
 			all = append(all, "SELECT true AS yes FROM collected")
 		}
 		for _, l := range q.Search.leads() {
@@ -142,7 +142,7 @@ func (q ListQuery) leadCTE(b *builder) (string, string) {
 	limit := strconv.Itoa(leadProbe)
 	var sizes []string
 	for _, l := range leads {
-		sizes = append(sizes, fmt.Sprintf(`(%d, (SELECT count(*) FROM (SELECT 1 FROM (%s) w LIMIT %s) n))`, l, q.Search.ids(b, l, limit), limit))
+		sizes = append(sizes, fmt.Sprintf(`(%d, (SELECT count(*) FROM (SELECT 1 FROM (%s) w LIMIT %s) n))`, l, q.Search.ids(b, l, limit, every), limit))
 	}
 	return `, led AS MATERIALIZED (
 		SELECT lead FROM (VALUES ` + strings.Join(sizes, ", ") + `) v (lead, n) ORDER BY n, lead LIMIT 1
@@ -318,7 +318,7 @@ func (c Cursor) keys(word, second bool) []string {
 func (q ListQuery) scan(b *builder, groups []group, i int, gate, match, limit string) string {
 	way, _ := q.direction()
 	t := tour{columns: []string{"w", "k1", "k2", "id"}, gate: gate, way: way, limit: limit,
-		holds: match + " AND " + others(groups, i, func(group) bool { return true })}
+		holds: match + " AND " + others(groups, i, every)}
 	if q.Cursor != nil && q.Cursor.Group == i {
 		t.cursor = q.Cursor
 	}
@@ -326,20 +326,23 @@ func (q ListQuery) scan(b *builder, groups []group, i int, gate, match, limit st
 }
 
 // apart are the groups that lead to all that match when a field leads, without those whose rows others have too.
-func (s Search) apart(b *builder, lead int, each func(groups []group, i int) string) string {
+func (s Search) apart(b *builder, lead int, wanted func(group) bool, each func(groups []group, i int) string) string {
 	groups := s.groups(b)
 	var all []string
 	for i, g := range groups {
-		if !g.inside && (g.lead == shared || g.lead == lead) {
+		if !g.inside && (g.lead == shared || g.lead == lead) && wanted(g) {
 			all = append(all, "("+each(groups, i)+")")
 		}
 	}
 	return strings.Join(all, " UNION ALL ")
 }
 
-// ids gives the ids of all patients that may match when this field leads, from indexes alone; some come more than once.
-func (s Search) ids(b *builder, lead int, limit string) string {
-	all := s.apart(b, lead, func(groups []group, i int) string {
+func every(group) bool { return true }
+
+// ids gives the ids of all patients that may match when this field leads and are in a wanted group, from indexes alone;
+// some come more than once.
+func (s Search) ids(b *builder, lead int, limit string, wanted func(group) bool) string {
+	all := s.apart(b, lead, wanted, func(groups []group, i int) string {
 		return groups[i].read(b, tour{columns: []string{"id"}, gate: allowed, way: "ASC", limit: limit})
 	})
 	if all == "" {
@@ -351,7 +354,7 @@ func (s Search) ids(b *builder, lead int, limit string) string {
 // candidates gives all rows that may match when this field leads, once each, with the word on whether they do.
 func (q ListQuery) candidates(b *builder, gate string, lead int, limit string) string {
 	match := q.where(b)
-	all := q.Search.apart(b, lead, func(groups []group, i int) string {
+	all := q.Search.apart(b, lead, every, func(groups []group, i int) string {
 		return groups[i].read(b, tour{columns: []string{"yes"}, gate: gate, way: "ASC", limit: limit, yes: match,
 			holds: others(groups, i, func(g group) bool { return !g.inside })})
 	})

@@ -78,12 +78,37 @@ func (f Filter) hasSpan() bool { return f.BornFrom != "" || f.BornTo != "" }
 
 // span bounds the birth keys that may lie between the two days. What is not known is in no span.
 func (f Filter) span(b *builder) bounds {
-	from, to := "", missing
+	from := ""
 	if f.BornFrom != "" {
 		from = f.BornFrom[:4]
 	}
-	if f.BornTo != "" {
-		to = f.BornTo + "\x01" // just after that day
+	return bounds{b.text(from), f.spanEnd(b)}
+}
+
+func (f Filter) spanEnd(b *builder) string {
+	if f.BornTo == "" {
+		return b.text(missing)
 	}
-	return bounds{b.text(from), b.text(to)}
+	return b.text(f.BornTo + "\x01") // just after that day
+}
+
+// spanIDs gives the ids of those who may have been born between the two days, from the index alone: the days themselves,
+// and the year and the month in which they begin, for those of whom no more is known.
+func (f Filter) spanIDs(b *builder, limit string) string {
+	days := bounds{b.text(f.BornFrom), f.spanEnd(b)}
+	read := func(where string) string {
+		return "(SELECT p.id FROM patients p WHERE " + allowed + " AND " + where + " ORDER BY p.birth_key, p.status, p.id LIMIT " + limit + ")"
+	}
+	all := read(inRange("p.birth_key", days))
+	if f.BornFrom != "" {
+		all += " UNION ALL " + read("p.birth_key = "+b.text(f.BornFrom[:4])) + " UNION ALL " + read("p.birth_key = "+b.text(f.BornFrom[:7]))
+	}
+	return all
+}
+
+// narrow says that the span is short enough to be worth trying as the way to all that match.
+func (f Filter) narrow() bool {
+	from, err := time.Parse(time.DateOnly, f.BornFrom)
+	to, err2 := time.Parse(time.DateOnly, f.BornTo)
+	return err == nil && err2 == nil && to.Sub(from) <= 2*366*24*time.Hour
 }

@@ -22,6 +22,7 @@ const (
 	leadProbe   = 2000   // index entries, to find out which field of a search leads to fewest rows
 	leastFew    = 4000   // matches that are few enough to be sorted at once,
 	mostFew     = 16_000 // growing with the square root of the number of patients
+	fewOfSome   = 20_000 // the same, where those that match are only some of what the way leads to
 )
 
 // Sort is an order of the list.
@@ -240,7 +241,7 @@ func (q ListQuery) pageCTE(b *builder) string {
 	switch {
 	case q.Sort == SortBest:
 		return q.bestCTE(b)
-	case q.Search.Empty() && !(q.Filter.hasSpan() && q.Sort != SortBirth):
+	case q.Search.Empty() && (!q.Filter.narrow() || q.Sort == SortBirth):
 		return q.walkCTE(b)
 	}
 	return q.sortedCTE(b)
@@ -352,32 +353,74 @@ func (q ListQuery) from(b *builder) string {
 	return fmt.Sprintf("(%s, p.id) %s (%s, %s)", strings.Join(names, ", "), later, strings.Join(values, ", "), b.value(q.Cursor.ID, "uuid"))
 }
 
-// sortedCTE is a search, or a span of birth dates, in another order than the one its index has. Few matches are fetched
-// and sorted; where there are many, they are met soon enough on a walk along the sort's index. Which of the two it is
-// does not show: the order is the same.
+// sortedCTE is a search, or a short span of birth dates, in an order of the list's own. A part of what is found may
+// stand together in that order (family names that begin with what was typed, when the list is by name): that part is
+// read along the index. Of the rest, few matches are fetched and sorted; where there are many, they are met soon enough
+// on a walk along the sort's index. Which of the two it is does not show.
 func (q ListQuery) sortedCTE(b *builder) string {
 	match := q.where(b)
 	order, from, limit := q.order("p."), q.from(b), q.limit()
 	few, ids := q.fewCTE(b)
+	var parts []string
+	apart := ""
+	if along := q.along(b); len(along) > 0 {
+		together := "(" + strings.Join(along, " OR ") + ")"
+		apart = " AND NOT " + together
+		for i, a := range along {
+			where := a
+			if i > 0 {
+				where += " AND NOT (" + strings.Join(along[:i], " OR ") + ")"
+			}
+			parts = append(parts, `(SELECT `+q.pageColumns()+` FROM patients p WHERE `+allowed+` AND `+where+` AND (`+match+`) IS TRUE AND `+from+
+				` ORDER BY `+order+` LIMIT `+limit+`)`)
+		}
+	}
+	walk := "((" + match + ")" + apart + ") IS TRUE"
+	if q.Sort == SortBirth && q.Filter.hasSpan() {
+		walk += " AND " + inRange("p.birth_key", q.Filter.span(b))
+	}
+	parts = append(parts,
+		`(SELECT p.* FROM collected p WHERE `+from+` ORDER BY `+order+` LIMIT `+limit+`)`,
+		`(SELECT `+q.pageColumns()+` FROM patients p
+		  WHERE `+allowed+` AND (SELECT NOT few FROM chosen) AND `+walk+` AND `+from+`
+		  ORDER BY `+order+` LIMIT `+limit+`)`)
 	return few + `, collected AS MATERIALIZED (
 		SELECT p.* FROM (` + ids + `) i
-		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = i.id AND ` + match + ` OFFSET 0) p
+		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = i.id AND ` + match + apart + ` OFFSET 0) p
 	), page AS MATERIALIZED (
 		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
-			(SELECT p.* FROM collected p WHERE ` + from + ` ORDER BY ` + order + ` LIMIT ` + limit + `)
-			UNION ALL
-			(SELECT ` + q.pageColumns() + ` FROM patients p
-			 WHERE ` + allowed + ` AND (SELECT NOT few FROM chosen) AND (` + match + `) IS TRUE AND ` + from + `
-			 ORDER BY ` + order + ` LIMIT ` + limit + `)
+			` + strings.Join(parts, " UNION ALL ") + `
 		) p
 		ORDER BY ` + order + ` LIMIT ` + limit + `
-	)` + q.foundSorted(b)
+	)` + q.foundSorted(b, apart != "")
 }
 
-// foundSorted is exact where the matches were collected.
-func (q ListQuery) foundSorted(b *builder) string {
-	if !q.Count {
+// along gives the ranges of the sort's index in which a search of one field finds patients. (IS TRUE hides the rest of a
+// condition from the planner, so that it takes the sort's index and no other.)
+func (q ListQuery) along(b *builder) (all []string) {
+	if q.Search.Empty() {
+		return nil
+	}
+	for _, g := range q.Search.groups(b) {
+		if q.isAlong(g) {
+			all = append(all, inRange(routeKeys[g.from][0], g.within))
+		}
+	}
+	return all
+}
+
+func (q ListQuery) isAlong(g group) bool {
+	route, ok := map[Sort]route{SortName: byFamily, SortMRN: byMRN, SortBirth: byBirth}[q.Sort]
+	return ok && len(q.Search.fields) == 1 && g.from == route && g.part == "" && !g.inside
+}
+
+// foundSorted is exact where all matches were collected.
+func (q ListQuery) foundSorted(b *builder, some bool) string {
+	switch {
+	case !q.Count:
 		return q.foundCTE(b, "found", "")
+	case some:
+		return q.foundCTE(b, "found", q.candidates(b, allowed, 0, q.visits()))
 	}
 	const gate = allowed + ` AND (SELECT NOT few FROM chosen)`
 	candidates := ""
@@ -393,30 +436,46 @@ func (q ListQuery) foundSorted(b *builder) string {
 	)`
 }
 
-// fewCTE collects ids, along each way that leads to all that match, until they are too many to be few; chosen is the way
-// that leads to fewest. The second result gives the ids along that way, none when they are not few.
+// fewCTE collects ids, along each way that leads to all that match, as far as that is worth while; what several ways have
+// in common is what may match. chosen says whether these are few. The second result gives the ids, none when they are not.
 func (q ListQuery) fewCTE(b *builder) (string, string) {
 	var ways []string
-	if !q.Search.Empty() {
-		for _, lead := range q.Search.leads() {
-			ways = append(ways, q.Search.ids(b, lead, strconv.Itoa(mostFew+1)))
+	limit := strconv.Itoa(fewOfSome + 1)
+	if !q.Search.Empty() && q.Sort != SortBest {
+		leads := q.Search.leads()
+		if q.Filter.narrow() {
+			leads = leads[:1] // and the span is the other way
+		}
+		for _, lead := range leads {
+			ways = append(ways, q.Search.ids(b, lead, limit, func(g group) bool { return !q.isAlong(g) }))
 		}
 	}
-	if q.Filter.hasSpan() {
-		ways = append(ways, "(SELECT p.id FROM patients p WHERE "+allowed+" AND "+inRange("p.birth_key", q.Filter.span(b))+
-			" ORDER BY p.birth_key, p.status, p.id LIMIT "+strconv.Itoa(mostFew+1)+")")
+	if q.Filter.narrow() {
+		ways = append(ways, q.Filter.spanIDs(b, limit))
 	}
-	sql := fmt.Sprintf(`, at_most AS MATERIALIZED (
-		SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass
-	)`, mostFew, leastFew)
-	var sizes, ids []string
+	// One way leads to what matches and nothing else, if there is no other condition.
+	atMost := strconv.Itoa(fewOfSome)
+	span := q.Filter
+	span.BornFrom, span.BornTo = "", ""
+	if len(ways) == 1 && span.Empty() && len(q.Search.fields) <= 1 && (q.Search.Empty() || !q.Filter.hasSpan()) {
+		atMost = fmt.Sprintf("(SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer FROM pg_class WHERE oid = 'patients'::regclass)", mostFew, leastFew)
+	}
+	sql := `, at_most AS MATERIALIZED (SELECT ` + atMost + ` AS k)`
+	var short, ids []string
 	for i, way := range ways {
 		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way)
-		sizes = append(sizes, fmt.Sprintf("(%d, (SELECT count(*) FROM way%d))", i, i))
-		ids = append(ids, fmt.Sprintf("SELECT id FROM way%d WHERE (SELECT few AND way = %d FROM chosen)", i, i))
+		sql += fmt.Sprintf(`, short%d AS MATERIALIZED (SELECT count(*) <= (SELECT k FROM at_most) AS yes FROM way%d)`, i, i)
+		short = append(short, fmt.Sprintf("(SELECT yes FROM short%d)", i))
+		// A way that is too long says nothing: everybody may be on it.
+		ids = append(ids, fmt.Sprintf("SELECT id FROM way%d WHERE (SELECT yes FROM short%d)", i, i))
 	}
-	sql += `, chosen AS MATERIALIZED (
-		SELECT way, n <= (SELECT k FROM at_most) AS few FROM (VALUES ` + strings.Join(sizes, ", ") + `) v (way, n) ORDER BY n, way LIMIT 1
-	)`
-	return sql, "SELECT DISTINCT id FROM (" + strings.Join(ids, " UNION ALL ") + ") x"
+	common := ids[0]
+	if len(ids) == 2 {
+		common += " UNION ALL " + ids[1]
+		both := fmt.Sprintf("SELECT id FROM way0 INTERSECT SELECT id FROM way1")
+		common = `SELECT id FROM (` + both + `) b WHERE ` + short[0] + ` AND ` + short[1] + `
+			UNION ALL SELECT id FROM (` + common + `) e WHERE NOT (` + short[0] + ` AND ` + short[1] + `)`
+	}
+	sql += `, chosen AS MATERIALIZED (SELECT ` + strings.Join(short, " OR ") + ` AS few)`
+	return sql, "SELECT DISTINCT id FROM (" + common + ") x"
 }

@@ -17,8 +17,9 @@ const (
 
 // How much looking for similar names may look at.
 const (
-	similarWords = 40  // of the dictionary, for each word that was typed
-	similarPairs = 500 // of such words, for two
+	similarWords = 30  // of the dictionary, for each word that was typed
+	similarPairs = 250 // of such words, for two
+	similarRows  = 50  // of those with one such word, to look for the ones that pass the filters
 )
 
 // mistypeable gives the parts of a search that may be names with a typing error: one, or the two longest; none when
@@ -95,20 +96,22 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 	}
 	limit := strconv.Itoa(maxSimilar)
 	var found []string
+	visits := strconv.Itoa(similarRows)
 	for i, way := range ways {
 		order := "p.family_key, p.given_key, p.id"
 		if len(parts) == 1 && i == 1 {
 			order = "p.given_key, p.family_key, p.id"
 		}
-		found = append(found, "(SELECT p.id FROM patients p WHERE "+way+" AND "+match+" ORDER BY "+order+" LIMIT "+limit+")")
+		found = append(found, "(SELECT id FROM (SELECT p.id, "+match+" AS yes FROM patients p WHERE "+way+" ORDER BY "+order+" LIMIT "+visits+") x WHERE yes LIMIT "+limit+")")
 	}
 	for _, way := range strings.Split(terms, " OR t.term") {
 		way = strings.TrimPrefix(way, " ")
 		if !strings.HasPrefix(way, "t.term") {
 			way = "t.term" + way
 		}
-		found = append(found, "(SELECT t.patient_id FROM patient_terms t CROSS JOIN LATERAL (SELECT 1 FROM patients p WHERE p.id = t.patient_id AND "+match+
-			" OFFSET 0) j WHERE "+way+" ORDER BY t.term, t.family_key, t.given_key, t.patient_id LIMIT "+limit+")")
+		found = append(found, "(SELECT x.patient_id FROM (SELECT t.patient_id FROM patient_terms t WHERE "+way+
+			" ORDER BY t.term, t.family_key, t.given_key, t.patient_id LIMIT "+visits+
+			") x CROSS JOIN LATERAL (SELECT 1 FROM patients p WHERE p.id = x.patient_id AND "+match+" OFFSET 0) j LIMIT "+limit+")")
 	}
 	sql += `, hits AS MATERIALIZED (
 		SELECT f.id, c.cost FROM ` + from + ` CROSS JOIN LATERAL (` + strings.Join(found, " UNION ALL ") + `) f
