@@ -53,7 +53,7 @@ $$;
 -- The database itself keeps terms and dictionary right, whoever writes patients and however. By statement, because an
 -- import writes thousands of rows with one. Words go in sorted, so that two writers wait for each other and never block
 -- each other. Row by row through the indexes, whatever the planner believes: it knows nothing of how many rows a statement
--- wrote, and reading all terms for each batch made an import six times slower (measured).
+-- wrote, and would read all terms for each batch.
 CREATE FUNCTION name_words_add(words text[]) RETURNS void LANGUAGE sql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     WITH fresh AS (
@@ -61,7 +61,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
         SELECT w FROM (SELECT DISTINCT unnest(words) COLLATE "C" AS w) all_words
         WHERE w <> ''
         ORDER BY w
-        ON CONFLICT DO NOTHING RETURNING word -- no NOT EXISTS: it would be planned as a scan of the trigram index for each word
+        ON CONFLICT DO NOTHING RETURNING word
     ), mistyped AS (
         SELECT word AS typo, word FROM fresh
         UNION
