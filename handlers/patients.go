@@ -173,7 +173,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	}
 	v := views.Patients{
 		Page: s.page(r, listTitle(state, problem), &list.Who), Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes,
-		Filters: filters(state.Filter), Headings: s.headings(state), Found: found(state), Error: problem,
+		Filters: filters(state.Filter), Headings: s.headings(state), Found: found(state, len(list.Similar)), Error: problem,
 		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "",
 		Caption:  caption(state, list), Empty: emptyText(state, problem), FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token),
 	}
@@ -187,7 +187,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 		v.Similar = append(v.Similar, s.row(p))
 	}
 	if v.CanWrite = slices.Contains(db.Writers, list.Role); v.CanWrite {
-		v.Sealed = s.sealed(s.firstState(state, db.SortName, false))
+		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), found(state, 0)
 	}
 	if state.Query != "" && state.Sort != db.SortBest {
 		v.Best = s.first(state, db.SortBest, false)
@@ -323,17 +323,20 @@ func filters(f db.Filter) views.Filters {
 }
 
 // found says how many patients there are, in words that a screen reader says too.
-func found(state listState) string {
-	n := thousands(state.Found)
+func found(state listState, similar int) string {
+	n, also := thousands(state.Found), ""
+	if similar > 0 {
+		also = fmt.Sprintf(", %d with similar names", similar)
+	}
 	switch {
 	case state.More:
 		return n + "+ patients"
 	case state.Found == 1:
-		return "1 patient"
+		return "1 patient" + also
 	case state.Found == 0 && (state.Query != "" || !state.Filter.Empty()):
-		return "No patient found"
+		return "No patient found" + also
 	}
-	return n + " patients"
+	return n + " patients" + also
 }
 
 var sortNames = map[db.Sort]string{db.SortBest: "best match first", db.SortName: "sorted by name", db.SortBirth: "sorted by birth date",

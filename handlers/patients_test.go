@@ -342,3 +342,121 @@ func TestInitials(t *testing.T) {
 		}
 	}
 }
+
+func TestFiltersAndPageSizesStayInTheSealedState(t *testing.T) {
+	s := newSite(t)
+	s.fill(140)
+	s.exec(`UPDATE patients SET active = false, deceased = false WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 60)`)
+	s.exec(`UPDATE patients SET active = true, deceased = false WHERE id NOT IN (SELECT id FROM patients ORDER BY id LIMIT 60)`)
+	b := s.as("viewer")
+	a := b.search("", "status", "inactive", "size", "50")
+	if a.status != 200 || len(a.names()) != 50 || !strings.Contains(a.body, "60 patients") || strings.Contains(a.body, `status active`) {
+		t.Fatalf("%d with %d rows", a.status, len(a.names()))
+	}
+	reload := b.get(a.header.Get("HX-Replace-Url"))
+	if !strings.Contains(reload.body, `<option value="inactive" selected>`) || !strings.Contains(reload.body, `<option value="50" selected>`) || len(reload.names()) != 50 {
+		t.Error("a reload forgets the choice")
+	}
+	next := b.get(reload.link(`rel="next"`), htmx...)
+	if len(next.names()) != 10 || !strings.Contains(next.body, "Patients 51 to 60") || !strings.Contains(next.body, "60 patients") {
+		t.Errorf("the second page has %d rows", len(next.names()))
+	}
+	sorted := b.get(next.link(`id="sort-birth_date"`), htmx...)
+	if len(sorted.names()) != 50 || !strings.Contains(sorted.body, "sorted by birth date") {
+		t.Errorf("sorted it has %d rows", len(sorted.names()))
+	}
+	for name, fields := range map[string][]string{"born on a day": {"born_from", "2100-01-01"}, "both": {"born_from", "1900-01-01", "born_to", "1900-01-01"}} {
+		if a := b.search("", fields...); a.status != 200 || len(a.names()) != 0 || !strings.Contains(a.body, "No patient passes these filters") {
+			t.Errorf("%s: %d with %d rows", name, a.status, len(a.names()))
+		}
+	}
+}
+
+func TestAFilterThatCannotBe(t *testing.T) {
+	s := newSite(t)
+	s.fill(30)
+	b := s.as("viewer")
+	for name, c := range map[string]struct {
+		fields []string
+		status int
+	}{
+		"no such status": {[]string{"status", "dead"}, 400}, "no such sex": {[]string{"gender", "x"}, 400}, "no such size": {[]string{"size", "26"}, 400},
+		"all at once": {[]string{"size", "1000000"}, 400}, "best, backwards": {[]string{"sort", "-best"}, 400},
+		"no date": {[]string{"born_from", "yesterday"}, 422}, "no such day": {[]string{"born_to", "1974-02-30"}, 422}, "a year": {[]string{"born_to", "1974"}, 422},
+		"the wrong way round": {[]string{"born_from", "1975-01-01", "born_to", "1974-01-01"}, 422},
+	} {
+		a := b.search("mar", c.fields...)
+		if a.status != c.status || len(a.names()) != 0 {
+			t.Errorf("%s: %d with %d rows", name, a.status, len(a.names()))
+		}
+		plain := b.post("/patients/search", append([]string{"q", "mar", "csrf_token", b.token()}, c.fields...)...)
+		if plain.status != c.status || c.status == 422 && !strings.Contains(plain.body, `value="mar"`) {
+			t.Errorf("%s, without JavaScript: %d, or what was typed is lost", name, plain.status)
+		}
+	}
+}
+
+func TestTheFirstAndTheLastPageAreOneStepAway(t *testing.T) {
+	s := newSite(t)
+	s.fill(110)
+	b := s.as("viewer")
+	first := b.get("/patients")
+	all := walk(t, b, first, `rel="next"`)
+	last := b.get(first.link(`id="page-last"`), htmx...)
+	if !slices.Equal(last.names(), all[len(all)-25:]) || !strings.Contains(last.body, "The last 25 patients") || last.link(`rel="next"`) != "" {
+		t.Errorf("the last page has %d rows", len(last.names()))
+	}
+	before := b.get(last.link(`rel="prev"`), htmx...)
+	if !slices.Equal(before.names(), all[len(all)-50:len(all)-25]) {
+		t.Error("the page before the last is another one")
+	}
+	if again := b.get(before.link(`id="page-first"`), htmx...); !slices.Equal(again.names(), all[:25]) {
+		t.Error("the first page is another one")
+	}
+}
+
+func TestASearchComesBestMatchFirstAndCanBeSorted(t *testing.T) {
+	s := newSite(t)
+	s.load(patientJSON("1", "Abel", "Mary", "1", "1980-01-01") + patientJSON("2", "Marsh", "Zoe", "2", "1990-01-01") + patientJSON("3", "Cole", "Dagmar", "3", "1970-01-01"))
+	b := s.as("viewer")
+	best := b.search("mar")
+	if !slices.Equal(best.names(), []string{"Marsh, Zoe", "Abel, Mary", "Cole, Dagmar"}) || strings.Contains(best.body, "aria-sort") || !strings.Contains(best.body, "best match first") {
+		t.Errorf("%q", best.names())
+	}
+	for _, kind := range []string{"family name", "given name", "part of a name"} {
+		if !strings.Contains(best.body, `<span class="match">`+kind+`</span>`) {
+			t.Errorf("no row is marked as found by %s", kind)
+		}
+	}
+	sorted := b.get(best.link(`id="sort-birth_date"`), htmx...)
+	if !slices.Equal(sorted.names(), []string{"Cole, Dagmar", "Abel, Mary", "Marsh, Zoe"}) || strings.Count(sorted.body, "aria-sort") != 1 {
+		t.Errorf("by birth date %q", sorted.names())
+	}
+	if back := b.get(sorted.link(`id="sort-best"`), htmx...); !slices.Equal(back.names(), best.names()) {
+		t.Errorf("best match first again: %q", back.names())
+	}
+	if a := b.search("mar", "sort", "birth_date"); !slices.Equal(a.names(), sorted.names()) {
+		t.Error("the order does not outlive the next letter")
+	}
+}
+
+func TestSimilarNamesStandApart(t *testing.T) {
+	s := newSite(t)
+	s.load(patientJSON("1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
+	a := s.as("viewer").search("quimbelton")
+	found, similar, ok := strings.Cut(a.body, "Similar names")
+	if !ok || strings.Contains(found, "Zadok") || !strings.Contains(similar, "Quimbleton, Zadok") || !strings.Contains(a.body, "No patient found, 1 with similar names") {
+		t.Errorf("%d\n%s", a.status, a.body)
+	}
+}
+
+func TestOnlyWritersAreOfferedChangesAndExports(t *testing.T) {
+	s := newSite(t)
+	s.fill(3)
+	for role, offered := range map[string]bool{"viewer": false, "clinician": true, "admin": true} {
+		a := s.as(role).get("/patients")
+		if strings.Contains(a.body, "New patient") != offered || strings.Contains(a.body, "/patients/export") != offered {
+			t.Errorf("%s: offered %v", role, !offered)
+		}
+	}
+}
