@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ var orders = []struct {
 	sort db.Sort
 	desc bool
 }{
-	{"best", false}, {db.SortName, false}, {db.SortName, true}, {db.SortBirth, false}, {db.SortBirth, true},
+	{db.SortBest, false}, {db.SortName, false}, {db.SortName, true}, {db.SortBirth, false}, {db.SortBirth, true},
 	{db.SortMRN, false}, {db.SortMRN, true}, {db.SortUpdated, false}, {db.SortUpdated, true},
 }
 
@@ -117,15 +116,15 @@ func benchList(t *testing.T, b *dbtest.Bench, n int) {
 	r := &runner{t: t, d: d, viewer: signedIn(t, d, c, "bench"), rand: rand.New(rand.NewPCG(1, 1))}
 	cells := allCells(t)
 	r.prepare(cells)
-	for range 7 {
-		r.round(cells)
-	}
+	floor := floorQuery(t, c)
+	floor()
+	floors := r.measure(cells, floor)
 	most := mostAtMillion
 	if n > 1_000_000 {
 		most = mostAtTenMillion
 	}
 	explain(t, b, url, r.viewer, slow(cells, most))
-	b.Add(t, fmt.Sprintf("1-list-%09d", n), listSection(n, load, cells, most, disk(t, url)))
+	b.Add(t, fmt.Sprintf("1-list-%09d", n), listSection(n, load, cells, floors, most, disk(t, url)))
 	must(t, c, `DELETE FROM users WHERE username = 'bench'`)
 }
 
@@ -152,11 +151,11 @@ func allCells(t *testing.T) []*cell {
 				continue
 			}
 			for _, o := range orders {
-				if !o.sort.Valid() || o.sort == "best" && k.term == "" {
+				if o.sort == db.SortBest && k.term == "" {
 					continue
 				}
 				for _, p := range pages {
-					q := db.ListQuery{Search: search, Filter: f.filter, Sort: o.sort, Desc: o.desc}
+					q := db.ListQuery{Search: search, Filter: f.filter, Sort: o.sort, Desc: o.desc, Count: p == "first"}
 					all = append(all, &cell{kind: k.kind, term: k.term, filter: f.name, sort: orderName(o.sort, o.desc), page: p, query: q})
 				}
 			}
@@ -196,18 +195,9 @@ func (r *runner) prepare(cells []*cell) {
 			c.query.Cursor = r.middle(c.query, l)
 			c.empty = c.query.Cursor == nil
 		case "last":
-			c.empty = !askForLast(&c.query) || !l.HasNext
+			c.query.Last, c.empty = true, !l.HasNext
 		}
 	}
-}
-
-// askForLast asks for the last page, once ListQuery has a field for it. It says whether it has.
-func askForLast(q *db.ListQuery) bool {
-	f := reflect.ValueOf(q).Elem().FieldByName("Last")
-	if f.IsValid() {
-		f.SetBool(true)
-	}
-	return f.IsValid()
 }
 
 // middle gives a cursor deep in the list: for all patients, one from the middle of the order; else the tenth page's, or
@@ -260,21 +250,72 @@ func at(q db.ListQuery, c *db.Cursor) db.ListQuery {
 	return q
 }
 
-// round asks for each cell once, in an order of chance: prepared statements meet rare and common values in turn, as in
-// a clinic. What takes very long is asked for less often.
-func (r *runner) round(cells []*cell) {
-	for _, i := range r.rand.Perm(len(cells)) {
+// rounds is how often each cell is measured.
+const rounds = 7
+
+// measure asks for the cells in an order of chance, for each once to warm up and then several times. The floor's query
+// runs in between, so that its figure is of the same minutes.
+func (r *runner) measure(cells []*cell, floor func() float64) (floors []float64) {
+	for n, i := range r.rand.Perm(len(cells)) {
+		if n%10 == 0 {
+			floors = append(floors, floor())
+		}
 		c := cells[i]
-		if c.empty || c.broken != nil || len(c.ms) > 1 && slices.Min(c.ms) > 500 {
-			continue
+		for round := range rounds + 1 {
+			if c.empty || c.broken != nil || len(c.ms) > 2 && slices.Min(c.ms) > 500 {
+				break // what takes very long is asked for less often
+			}
+			_, ms, err := r.ask(c.query)
+			if err != nil {
+				c.broken = err
+			} else if round > 0 {
+				c.ms = append(c.ms, ms)
+			}
 		}
-		_, ms, err := r.ask(c.query)
-		if err != nil {
-			c.broken = err
-			continue
-		}
-		c.ms = append(c.ms, ms)
 	}
+	return floors
+}
+
+// floorQuery is the least that a list can be: one prepared query for a page by name, with nothing around it.
+func floorQuery(t *testing.T, c *pgx.Conn) func() float64 {
+	return func() float64 {
+		start := time.Now()
+		rows, err := c.Query(context.Background(), `SELECT id::text, display_name, mrn, birth_date, gender, phone, city, status, updated_at
+			FROM patients WHERE (family_key, given_key, id) > ($1, $2, $3) ORDER BY family_key, given_key, id LIMIT 25`,
+			"m", "", "00000000-0000-0000-0000-000000000000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			if _, err := rows.Values(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rows.Err() != nil {
+			t.Fatal(rows.Err())
+		}
+		return float64(time.Since(start).Microseconds()) / 1000
+	}
+}
+
+// reason says why a cell is over the target. Each is the price of something that was decided, see docs/decisions.md.
+func reason(c *cell) string {
+	filtered := c.filter != "no filter"
+	switch {
+	case strings.HasPrefix(c.kind, "misspelt") || strings.HasPrefix(c.kind, "missing") || c.kind == "rare name":
+		return "few or none match, so a second statement tries similar names: up to 250 pairs of words, or the rows of 30 words"
+	case c.kind == "two words" || c.kind == "particle":
+		return "two common words: every row that one of them leads to is judged by the other, up to 20,000 rows before the sort's index is walked instead"
+	case filtered && c.kind == "no search":
+		return "few pass these filters in this order: the sort's index is walked until a page is full"
+	case filtered && c.page == "first":
+		return "the filters are judged row by row, for the page and for the count of up to 3,000 candidates"
+	case filtered:
+		return "the filters are judged row by row among all that match the search"
+	case c.sort != string(db.SortBest):
+		return "matches in another order than an index has them: up to 4,000 to 16,000 are fetched and sorted, more are met on a walk along the sort's index"
+	}
+	return "the words of the dictionary that hold these letters are many, and each is an index range of its own"
 }
 
 // slow are the cells whose median is above the target, and those that failed, the slowest first.
@@ -321,7 +362,7 @@ func explain(t *testing.T, b *dbtest.Bench, url string, v db.Viewer, cells []*ce
 }
 
 // listSection writes it up.
-func listSection(n int, load dbtest.Load, cells []*cell, most float64, disk string) dbtest.Section {
+func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most float64, disk string) dbtest.Section {
 	s := dbtest.Section{Title: "The list at " + dbtest.Thousands(n) + " patients"}
 	var ran, over []*cell
 	var medians, all []float64
@@ -349,14 +390,14 @@ func listSection(n int, load dbtest.Load, cells []*cell, most float64, disk stri
 	if n > 1_000_000 && half > halfAtTenMillion {
 		s.Short = append(s.Short, fmt.Sprintf("half of the cells take longer than %.2f ms, where %.0f ms is the target.", half, halfAtTenMillion))
 	}
-	if !reflect.ValueOf(db.ListQuery{}).FieldByName("Last").IsValid() {
-		s.Short = append(s.Short, "the last page is not measured: the list cannot be asked for it.")
-	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "A cell is a search, a filter, a sort and a page. Each was asked for through `db.ListPatients`, as a signed-in user, on one "+
 		"connection over a Unix socket: one statement that judges the session, finds the page, counts up to %s, and commits the audit event. "+
-		"The time is the caller's, from the call to the last row read. After one run to warm up, 7 rounds in an order of chance, so that "+
-		"prepared statements meet common and rare values in turn. The target, %.0f ms, is for a cell's median.\n\n", dbtest.Thousands(db.CountCap), most)
+		"The time is the caller's, from the call to the last row read, of a second statement for similar names too. The cells come in an "+
+		"order of chance; each is asked for once to warm up and then %d times. The target, %.0f ms, is for a cell's median.\n\n"+
+		"This machine is shared and slow. The floor's query (one prepared statement for a page by name, no session, no count, no audit) took "+
+		"%.2f ms in between (median of %d, 95 %% under %.2f ms): read the figures against that.\n\n",
+		dbtest.Thousands(db.CountCap), rounds, most, dbtest.Median(floors), len(floors), dbtest.Quantile(floors, 0.95))
 	text.WriteString(dbtest.Table([]string{"cells", "median", "95 % under", "99 % under", "slowest cell", "slowest single run", "over the target", "no such page"}, [][]string{{
 		dbtest.Thousands(len(ran)), ms(half), ms(dbtest.Quantile(medians, 0.95)), ms(dbtest.Quantile(medians, 0.99)),
 		ms(dbtest.Quantile(medians, 1)), ms(dbtest.Quantile(all, 1)), dbtest.Thousands(len(over)), dbtest.Thousands(empty)}}))
@@ -372,6 +413,7 @@ func listSection(n int, load dbtest.Load, cells []*cell, most float64, disk stri
 		}
 	}
 	text.WriteString("\nBy kind of search:\n\n" + byKind(ran, most))
+	text.WriteString("\nThe exceptions, and why:\n\n" + exceptions(over))
 	text.WriteString("\n<details><summary>Every cell</summary>\n\nMedians in milliseconds of the first, middle and last page; – is a page that is not there, " +
 		"**bold** is over the target.\n\n" + everyCell(cells, most) + "\n</details>\n")
 	fmt.Fprintf(&text, "\n### Import and disk at %s\n\n`chartroom import` took %.1f s for %s patients from its standard input, %s a second; "+
@@ -382,6 +424,31 @@ func listSection(n int, load dbtest.Load, cells []*cell, most float64, disk stri
 	}
 	s.Text = text.String()
 	return s
+}
+
+// exceptions counts the cells over the target by their reason.
+func exceptions(over []*cell) string {
+	if len(over) == 0 {
+		return "None.\n"
+	}
+	var order []string
+	of := map[string][]*cell{}
+	for _, c := range over {
+		why := reason(c)
+		if of[why] == nil {
+			order = append(order, why)
+		}
+		of[why] = append(of[why], c)
+	}
+	var rows [][]string
+	for _, why := range order {
+		var medians []float64
+		for _, c := range of[why] {
+			medians = append(medians, dbtest.Median(c.ms))
+		}
+		rows = append(rows, []string{why, strconv.Itoa(len(medians)), ms(dbtest.Median(medians)), ms(dbtest.Quantile(medians, 1)), of[why][0].String()})
+	}
+	return dbtest.Table([]string{"why", "cells", "median", "slowest", "such as"}, rows)
 }
 
 func ms(v float64) string { return fmt.Sprintf("%.2f", v) }
