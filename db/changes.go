@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -281,12 +280,7 @@ func (d *DB) CreatePatient(ctx context.Context, v Viewer, c Change) (Outcome, er
 }
 
 // NewPatientID makes a random UUID (RFC 9562, version 4).
-func NewPatientID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
+func NewPatientID() string { return newUUID() }
 
 // writing is a resource on its way into the database.
 type writing struct {
