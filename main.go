@@ -697,7 +697,8 @@ func (importCommands) Help() string {
 
 A patient is the same one by the FHIR id, so that an import can be repeated. One who was changed here since the last
 import is not overwritten: what came waits on the patient's page. All files of one call are one import with one number,
-which list shows and undo takes back. Exit 1: something was rejected or could not be read; the rest is in.`
+which list shows and undo takes back. Exit 1: something was rejected, and the rest is in; or the import broke off, and can
+be run again.`
 }
 
 type importCmd struct {
