@@ -79,12 +79,8 @@ type commands struct {
 		SetPassword  userSetPasswordCmd `cmd:"" help:"Give a user a new password and end their sessions."`
 		HashPassword hashPasswordCmd    `cmd:"" help:"Read a password from standard input and print its hash, for a direct SQL INSERT."`
 	} `cmd:"" help:"Manage users."`
-	Import struct {
-		Files importCmd     `cmd:"" default:"withargs" help:"Import files. This is also what no command means; a file that is named like one is ./list."`
-		List  importListCmd `cmd:"" help:"List all imports, the newest first."`
-		Undo  importUndoCmd `cmd:"" help:"Take an import back."`
-	} `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
-	Export      exportCmd      `cmd:"" help:"Write all patients to standard output."`
+	Import      importCommands `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
+	Export      exportCmd      `cmd:"" help:"Write all patients to standard output, as FHIR or CSV."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -682,9 +678,35 @@ func (hashPasswordCmd) Run(a *app) error {
 	return nil
 }
 
+// importCommands are import and what belongs to it. The name of the first is for --help alone: import FILE is how it is
+// called, and no file should need another name because of it.
+type importCommands struct {
+	Files importCmd     `cmd:"" name:"FILE..." default:"withargs" help:"Import files; - is standard input. A file that is named list or undo is ./list."`
+	List  importListCmd `cmd:"" help:"List all imports, the newest first."`
+	Undo  importUndoCmd `cmd:"" help:"Take an import back."`
+}
+
+// Help stands in the help of import alone, which would not show the flags otherwise.
+func (importCommands) Help() string {
+	return `How to call it:
+
+	chartroom import [--dry-run] [--rejects FILE] FILE...
+	chartroom import list [--json]
+	chartroom import undo BATCH
+
+	--dry-run       read and compare everything, tell the counts, write nothing to the database
+	--rejects FILE  a new file for what is rejected, with the reasons, to be mended and imported
+	FILE...         files to import; - is standard input
+
+A patient is the same one by the FHIR id, so that an import can be repeated. One who was changed here since the last
+import is not overwritten: what came waits on the patient's page. All files of one call are one import with one number,
+which list shows and undo takes back. Exit 1: something was rejected, and the rest is in; or the import broke off, and can
+be run again.`
+}
+
 type importCmd struct {
 	needsDatabase
-	DryRun  bool     `help:"Read and compare everything, tell the counts, and write nothing."`
+	DryRun  bool     `help:"Read and compare everything, tell the counts, and write nothing to the database."`
 	Rejects string   `placeholder:"FILE" help:"A new file for what is rejected, with the reasons, to be mended and imported."`
 	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input."`
 }
@@ -899,9 +921,22 @@ func (a *app) importState(i db.ImportRun) string {
 // moment is the clinic's time, for people at a shell.
 func (a *app) moment(t time.Time) string { return t.In(a.settings.zone).Format("2006-01-02 15:04") }
 
+// Help says what the one line does not.
+func (importListCmd) Help() string {
+	return `The state is complete, running, cut off (run the same import again: it does the rest), or taken back, with when and by
+whom. Times are in CLINIC_TIMEZONE.`
+}
+
 type importUndoCmd struct {
 	needsDatabase
 	Number int `arg:"" name:"batch" help:"The import's number, from import list."`
+}
+
+// Help says what the one line does not.
+func (importUndoCmd) Help() string {
+	return `Patients whose present version came with this import are again as they were before it; those that it created are deleted,
+with their history. Who was changed since stays, and is named by id. Conflicts that it found and that still wait go. If
+this is cut off, run it again.`
 }
 
 func (c importUndoCmd) Run(a *app) error {
@@ -924,6 +959,12 @@ func (c importUndoCmd) Run(a *app) error {
 type exportCmd struct {
 	needsDatabase
 	Format string `enum:"ndjson,csv" default:"ndjson" help:"ndjson, which is FHIR and loses nothing, or csv, the list's columns."`
+}
+
+// Help says what the one line does not.
+func (exportCmd) Help() string {
+	return `Patients come by name. Each thousand are recorded in the audit before they are written. Exit 1 means that the export is not
+complete. The output is health data: keep it where nobody else can read it.`
 }
 
 func (c exportCmd) Run(a *app) error {

@@ -633,6 +633,12 @@ func TestVersionStatusHelpAndHealth(t *testing.T) {
 			t.Errorf("%v: %d %s", args, code, out)
 		}
 	}
+	_, out, _ = command(t, nil, "import", "--help") // the help of import alone, where people look for its flags
+	for _, wanted := range []string{"--dry-run", "--rejects FILE", "import list", "import undo"} {
+		if !strings.Contains(out, wanted) {
+			t.Errorf("import --help says nothing of %s", wanted)
+		}
+	}
 	env := []string{"DATABASE_URL=" + dbURL}
 	if code, out, _ := command(t, env, "migrate", "status"); code != 0 || !strings.Contains(out, fmt.Sprintf("version 0 of %d", v.Schema)) {
 		t.Errorf("%d %s", code, out)
