@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -309,5 +310,25 @@ func TestRejectsCanBeMendedAndImported(t *testing.T) {
 	}
 	if r, again := load(t, d, mended); r != (db.ImportReport{Created: 1, Rejected: 1}) {
 		t.Errorf("%+v %q", r, again)
+	}
+}
+
+// TestNothingOfAPatientStaysBehind is for whoever empties the table by hand: no foreign key does it any more.
+func TestNothingOfAPatientStaysBehind(t *testing.T) {
+	for _, sql := range []string{`DELETE FROM patients`, `TRUNCATE patients`, `TRUNCATE patient_resources, patients`} {
+		url := dbtest.URL(t)
+		d, c := dbtest.OpenURL(t, url, time.Hour), dbtest.Conn(t, url)
+		for _, given := range []string{"Ann Bo", "Ann Cy"} {
+			if _, err := d.ImportPatients(context.Background(), strings.NewReader(resource("1", `,"name":[{"family":"Ames","given":["`+given+`"]}]`)), db.ImportOptions{Actor: "test"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(t, c, sql)
+		if n := value[int](t, c, `SELECT (SELECT count(*) FROM patient_resources) + (SELECT count(*) FROM patient_versions) + (SELECT count(*) FROM patient_terms)`); n != 0 {
+			t.Errorf("%s leaves %d rows", sql, n)
+		}
+		if err := dbtest.Migrator(url).Down(context.Background(), 2); err != nil {
+			t.Errorf("after %s: %v", sql, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,24 @@ type Cursor struct {
 	Lead   int      `json:"l,omitempty"` // for SortBest: the field that leads
 	Keys   []string `json:"k"`
 	ID     string   `json:"i"`
+}
+
+// fits says whether the cursor can be one of that order. It may come from another version of the program, and what
+// PostgreSQL refuses would be quoted in its error.
+func (c Cursor) fits(s Sort) bool {
+	if len(c.Keys) != len(sorts[s]) || !isUUID(c.ID) || c.Group < 0 || c.Group > math.MaxInt32 {
+		return false
+	}
+	for _, k := range c.Keys {
+		if strings.Contains(k, "\x00") {
+			return false
+		}
+	}
+	if s == SortUpdated {
+		_, err := time.Parse(time.RFC3339Nano, c.Keys[0])
+		return err == nil
+	}
+	return true
 }
 
 // ListQuery is what the list shows.
@@ -116,7 +135,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		q.Sort = SortName
 	}
 	if !q.Sort.Valid() || q.Sort == SortBest && q.Desc || !slices.Contains(PageSizes, q.size()) || q.Filter.Check() != nil ||
-		q.Cursor != nil && (len(q.Cursor.Keys) != len(sorts[q.Sort]) || !isUUID(q.Cursor.ID)) {
+		q.Cursor != nil && !q.Cursor.fits(q.Sort) {
 		return PatientList{}, ErrListQuery
 	}
 	b := &builder{args: d.viewerArgs(v)}

@@ -29,7 +29,8 @@ func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	list, err := s.list(r, &state)
-	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || errors.Is(err, errSeal) {
+	// A search that is refused here was sealed by a program with other limits.
+	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || slices.ContainsFunc(sayable, func(e error) bool { return errors.Is(err, e) }) {
 		status, problem, state = http.StatusBadRequest, invalid, listState{Sort: db.SortName}
 		list, err = s.list(r, &state)
 	}

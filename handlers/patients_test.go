@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -174,6 +175,34 @@ func TestAListAddressThatIsNotOursShowsTheWholeList(t *testing.T) {
 	}
 	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'patient-list' AND outcome = 'refused' AND actor = 'clinician' AND patients = '{}'`); n != 1 {
 		t.Errorf("%d refusals recorded", n)
+	}
+}
+
+// TestAListAddressOfAnotherProgram is one that opens and holds what this program would not have put into it.
+func TestAListAddressOfAnotherProgram(t *testing.T) {
+	s := newSite(t)
+	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
+	b := s.as("viewer")
+	user := scan[int](s, `SELECT id FROM users WHERE username = 'viewer'`)
+	at := func(keys ...string) *db.Cursor { return &db.Cursor{Keys: keys, ID: db.NewPatientID()} }
+	far := at("", "", "")
+	far.Group = math.MaxInt32 + 1
+	for name, state := range map[string]listState{
+		"a longer search":    {Sort: db.SortName, Query: strings.Repeat("x", 300)},
+		"a stranger search":  {Sort: db.SortName, Query: "a\x00b"},
+		"no moment":          {Sort: db.SortUpdated, Cursor: at("Quimbleton", "active")},
+		"NUL":                {Sort: db.SortName, Cursor: at("a\x00", "b")},
+		"a cursor too short": {Sort: db.SortName, Cursor: at("a")},
+		"a group too far":    {Sort: db.SortBest, Query: "quim", Filter: db.Filter{BornFrom: "1974-01-01", BornTo: "1974-12-31"}, Cursor: far},
+	} {
+		state.User = user
+		a := b.get("/patients?list=" + s.sealer.seal(state))
+		if a.status != http.StatusBadRequest || len(a.names()) != 1 || !strings.Contains(a.body, "not valid") {
+			t.Errorf("%s: %d with %d rows", name, a.status, len(a.names()))
+		}
+	}
+	if strings.Contains(s.logs.String(), "Quimbleton") {
+		t.Error("a name is in the log")
 	}
 }
 
