@@ -41,12 +41,13 @@ const (
 func (d *DB) ExportPatients(ctx context.Context, v Viewer, q ListQuery, format string, page func([]ExportedPatient) error) error {
 	args := d.viewerArgs(v)
 	args["list_user"], args["format"], args["searched"] = q.UserID, format, !q.Search.Empty()
+	args["filtered"] = !q.Filter.Empty()
 	e := export{d: d, args: args, match: q.where(&builder{args: args})}
 	sql := e.statement(viewerCTE+`, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)`, `(SELECT yes FROM permitted)`, `INSERT INTO audit_events (`+auditColumns+`)
 		SELECT `+auditValues+`, 'export', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
-		       jsonb_build_object('format', @format::text, 'searched', @searched::boolean)
+		       jsonb_build_object('format', @format::text, 'searched', @searched::boolean, 'filtered', @filtered::boolean)
 		FROM viewer v, permitted WHERE @first::boolean OR EXISTS (SELECT 1 FROM page)`) + `
 		SELECT ` + whoColumns + `, ` + exportColumns + ` FROM viewer v LEFT JOIN page p ON true ORDER BY p.n`
 	type row struct {
@@ -162,17 +163,24 @@ func (e export) pages(ctx context.Context, page func([]ExportedPatient) error, a
 	}
 }
 
+// page asks in a transaction, because settings that outlive one would reach strangers behind a transaction pooler. A
+// search that finds few walks far for a page of them, and may take its time.
 func (e export) page(ctx context.Context, ask func(querier) ([]exportRow, error)) (rows []exportRow, err error) {
-	conn, err := e.d.pool.Acquire(ctx)
+	var no error // which is on record, and so must be committed
+	err = pgx.BeginFunc(ctx, e.d.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '1h'; SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+			return err
+		}
+		rows, err = ask(tx)
+		if errors.Is(err, ErrNoSession) || errors.Is(err, ErrForbidden) || errors.Is(err, ErrForeignList) {
+			no, err = err, nil
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Release()
-	err = patiently(ctx, conn, func() error { // a search that finds few walks far for a page of them
-		rows, err = ask(conn)
-		return err
-	})
-	return rows, err
+	return rows, no
 }
 
 func (r exportRow) exported() ExportedPatient {

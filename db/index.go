@@ -37,7 +37,12 @@ const missing = "\U0010FFFD"
 
 func index(p fhir.Patient, resource []byte) indexed {
 	shown := func(s string) *string { return orNull(clip(s, maxShown)) }
-	sha := sha256.Sum256(resource)
+	// The same resource written with other white space is the same: an export has none, and may come back.
+	written := resource
+	if line, err := fhir.Line(resource); err == nil {
+		written = line
+	}
+	sha := sha256.Sum256(written)
 	return indexed{
 		DisplayName: clip(p.DisplayName(), maxShown), Family: shown(p.Family), Given: shown(p.Given), MRN: shown(p.MRN),
 		BirthDate: orNull(p.BirthDate), Gender: orNull(p.Gender), Phone: shown(p.Phone), Email: shown(p.Email), City: shown(p.City),
