@@ -199,7 +199,7 @@ func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 }
 
 // Unavailable says that the database could not be asked or could not answer now, so that trying later makes sense:
-// no connection, a shutdown or switch-over, no connection slot, or our own deadline.
+// no connection, a shutdown or switch-over, no connection slot, somebody else in the way, or our own deadline.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	var answer *pgconn.PgError
@@ -211,7 +211,7 @@ func Unavailable(err error) bool {
 		return true
 	case errors.As(err, &answer):
 		switch answer.Code {
-		case "57P01", "57P02", "57P03", "57014", "55P03", "25006":
+		case "57P01", "57P02", "57P03", "57014", "55P03", "25006", "40P01":
 			return true
 		}
 		return strings.HasPrefix(answer.Code, "08") || strings.HasPrefix(answer.Code, "53")

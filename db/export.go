@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -250,11 +251,10 @@ func (e *Exporter) csv(out *bytes.Buffer, patients []ExportedPatient) error {
 	return w.Error()
 }
 
+// formula is where a spreadsheet would begin to read one: at the beginning of a field, and behind what some take for a
+// separator (where a comma is the decimal sign, programs split CSV at semicolons, and inside of quotes too).
+var formula = regexp.MustCompile(`(^|[;\t\r\n]["\s]*)([=+\-@\t\r\n\x00])`)
+
 // noFormula keeps a spreadsheet from taking a field for a formula, which could send the sheet's other cells elsewhere
 // (ASVS 1.2.10).
-func noFormula(field string) string {
-	if field != "" && strings.ContainsRune("=+-@\t\r\n\x00", rune(field[0])) {
-		return "'" + field
-	}
-	return field
-}
+func noFormula(field string) string { return formula.ReplaceAllString(field, "$1'$2") }

@@ -157,6 +157,15 @@ func TestCSVIsGuardedAgainstFormulas(t *testing.T) {
 	if got := strings.Join(rows[1][2:10], "|"); got != `'=HYPERLINK("x")|'@SUM b"c, d|||'+1 555-0100|'-x@example.org|Two, Towns|active` {
 		t.Error(got)
 	}
+	// A comma is the decimal sign in half of Europe, and the separator a semicolon.
+	d, _, _ = withPatients(t, resource("1", `,"name":[{"family":"Ames;=cmd|x!A1","given":["Bo; \"+1","C;D"]}]`))
+	rows, err = csv.NewReader(strings.NewReader(exported(t, d, db.FormatCSV))).ReadAll()
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%q, %v", rows, err)
+	}
+	if got := strings.Join(rows[1][2:], "|"); !strings.HasPrefix(got, `Ames;'=cmd|x!A1|Bo; "'+1 C;D|`) {
+		t.Errorf("%q", got)
+	}
 	if empty := exported(t, dbtest.New(t), db.FormatCSV); strings.Count(empty, "\n") != 1 {
 		t.Errorf("nobody: %q", empty)
 	}

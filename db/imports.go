@@ -77,9 +77,10 @@ func (d *DB) UndoImport(ctx context.Context, actor string, number int, left func
 	if err != nil {
 		return UndoReport{}, fmt.Errorf("take back the import: %w", err)
 	}
-	defer conn.Release()
+	defer conn.Release() // once more does nothing
 	u := &undo{d: d, conn: conn, actor: actor, number: number}
 	err = patiently(ctx, conn, func() error { return u.run(ctx, left) })
+	conn.Release() // tidying takes one too, and there may be no other
 	switch {
 	case err == nil:
 		d.tidy(ctx, u.report.Deleted+u.report.Restored)

@@ -332,3 +332,20 @@ func TestNothingOfAPatientStaysBehind(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImportIsTakenBackOverOneConnection(t *testing.T) {
+	d, url := dbtest.Open(t)
+	var all strings.Builder
+	for i := range 5000 { // after so many the tables are tidied
+		all.WriteString(resource(fmt.Sprint(i), ""))
+	}
+	if _, err := d.ImportPatients(context.Background(), strings.NewReader(all.String()), db.ImportOptions{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	r, err := dbtest.OpenURL(t, url+"&pool_max_conns=1", time.Hour).UndoImport(ctx, "test", 1, nil)
+	if err != nil || r.Deleted != 5000 || ctx.Err() != nil {
+		t.Error(r, err, ctx.Err())
+	}
+}

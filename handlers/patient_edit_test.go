@@ -243,6 +243,21 @@ func TestWhatWasTypedOutlivesADatabaseThatIsGone(t *testing.T) {
 	}
 }
 
+// TestWhatWasTypedOutlivesADeadlock is about an import that writes a name for the first time and waits for this patient,
+// while this patient's change waits for that name.
+func TestWhatWasTypedOutlivesADeadlock(t *testing.T) {
+	s, path := onePatient(t)
+	b := s.as("clinician")
+	page := b.get(path + "/edit")
+	s.exec(`CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END$$`)
+	s.exec(`CREATE TRIGGER deadlock BEFORE INSERT ON name_words FOR EACH ROW EXECUTE FUNCTION deadlock()`)
+	a := b.send(path, page, "family", "Unheardof")
+	wants(t, "the form", a, 503, "What you typed stands below")
+	if a.fields()["family"] != "Unheardof" {
+		t.Error("what was typed is gone")
+	}
+}
+
 func TestFormsThatNobodyTypes(t *testing.T) {
 	s, path := onePatient(t)
 	b := s.as("clinician")
