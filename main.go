@@ -349,6 +349,19 @@ func (a *app) openAt(url string) (*db.DB, error) {
 		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion()}, a.log)
 }
 
+// openMigrated is for commands that may be the first ones on a database.
+func (a *app) openMigrated(url string) (*db.DB, error) {
+	d, err := a.openAt(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.migrator().Up(a.ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
 func (a *app) migrator() db.Migrator {
 	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
 }
@@ -826,14 +839,16 @@ func (a *app) importFiles(d *db.DB, files []string, dryRun bool, rejects *reject
 
 // summary says what to do next, and is an error when something was rejected.
 func (a *app) summary(total db.ImportReport, number int, dryRun bool) error {
-	if total.Conflicts > 0 {
-		fmt.Fprintf(a.stdout, "%d patients were changed here since the last import and stay as they are; what came waits on their pages\n", total.Conflicts)
+	in, waits := "everything else is in", "waits"
+	if dryRun {
+		in, waits = "everything else would go in", "would wait"
 	}
-	in := "everything else is in"
+	if total.Conflicts > 0 {
+		fmt.Fprintf(a.stdout, "patients changed here since the last import: %d; they stay as they are, and what came %s on their pages\n", total.Conflicts, waits)
+	}
 	if dryRun {
 		fmt.Fprintln(a.stdout, "this was a dry run: nothing was written")
-		in = "everything else would go in"
-	} else if total.Created+total.Updated > 0 {
+	} else if total.Created+total.Updated+total.Conflicts > 0 {
 		fmt.Fprintf(a.stdout, "this is import %d: `chartroom import undo %d` takes it back\n", number, number)
 	}
 	if total.Rejected > 0 {
@@ -885,7 +900,7 @@ type importListCmd struct {
 }
 
 func (c importListCmd) Run(a *app) error {
-	d, err := a.openAt(a.settings.migrateURL)
+	d, err := a.openMigrated(a.settings.migrateURL)
 	if err != nil {
 		return err
 	}
@@ -935,23 +950,35 @@ type importUndoCmd struct {
 // Help says what the one line does not.
 func (importUndoCmd) Help() string {
 	return `Patients whose present version came with this import are again as they were before it; those that it created are deleted,
-with their history. Who was changed since stays, and is named by id. Conflicts that it found and that still wait go. If
-this is cut off, run it again.`
+with their history. Who was changed since stays, and so does who was brought again by a later import that is not taken back;
+both are named by id. Conflicts that it alone found and that still wait go. If this is cut off, run it again.`
 }
 
 func (c importUndoCmd) Run(a *app) error {
-	d, err := a.openAt(a.settings.migrateURL)
+	d, err := a.openMigrated(a.settings.migrateURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	r, err := d.UndoImport(a.ctx, actor(), c.Number, func(id string) { fmt.Fprintln(a.stdout, "stays: "+id) })
+	newest := 0
+	r, err := d.UndoImport(a.ctx, actor(), c.Number, func(id string, confirmedBy int) {
+		if confirmedBy == 0 {
+			fmt.Fprintf(a.stdout, "stays: %s (changed since)\n", id)
+			return
+		}
+		newest = max(newest, confirmedBy)
+		fmt.Fprintf(a.stdout, "stays: %s (import %d brought it again)\n", id, confirmedBy)
+	})
 	if r.Deleted+r.Restored+r.Conflicts > 0 || err == nil {
-		fmt.Fprintf(a.stdout, "import %d: %d patients that it had created are gone, %d are again as they were before it, %d conflicts that it had found are gone\n",
+		fmt.Fprintf(a.stdout, "import %d is taken back: patients deleted that it had created: %d; as they were before it: %d; conflicts of its that waited: %d\n",
 			c.Number, r.Deleted, r.Restored, r.Conflicts)
 	}
 	if r.Left > 0 {
-		fmt.Fprintf(a.stdout, "%d patients were changed since and stay as they are, they are named above\n", r.Left)
+		fmt.Fprintf(a.stdout, "stay, because they were changed since: %d, named above\n", r.Left)
+	}
+	if r.Confirmed > 0 {
+		fmt.Fprintf(a.stdout, "stay, because a later import brought them again: %d, named above; if they are to go too, take back import %d, then this one again\n",
+			r.Confirmed, newest)
 	}
 	return err
 }
@@ -968,7 +995,7 @@ complete. The output is health data: keep it where nobody else can read it.`
 }
 
 func (c exportCmd) Run(a *app) error {
-	d, err := a.openDB()
+	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
 	}

@@ -583,7 +583,7 @@ func TestImportsAreTriedListedTakenBackAndExported(t *testing.T) {
 	}
 	run(0, []string{"export", "--format", "csv"}, "id,mrn,family", ",Abel,")
 	run(exitUsage, []string{"export", "--format", "xml"})
-	run(0, []string{"import", "undo", "2"}, "1 patients that it had created are gone")
+	run(0, []string{"import", "undo", "2"}, "patients deleted that it had created: 1;")
 	run(exitFailed, []string{"import", "undo", "2"}, "has been taken back already")
 	run(exitFailed, []string{"import", "undo", "7"}, "no such import")
 	run(0, []string{"import", "list"}, "taken back")

@@ -363,7 +363,7 @@ func TestLikelyDuplicatesAreShownBeforeSaving(t *testing.T) {
 // conflict puts one in place as an import does, and returns the imported resource.
 func (w *ward) conflict(id string, batch int) string {
 	imported := strings.TrimSpace(resource("p1", strings.NewReplacer("Zadok", "Zebulon", "555-0100", "555-0999").Replace(quimbleton)))
-	must(w.t, w.c, `INSERT INTO patient_conflicts (patient_id, import_id, resource, resource_sha) VALUES ($1, $2, $3, sha256($4::bytea))`, id, batch, imported, imported)
+	must(w.t, w.c, `INSERT INTO patient_conflicts (patient_id, import_id, last_id, resource, resource_sha) VALUES ($1, $2, $2, $3, sha256($4::bytea))`, id, batch, imported, imported)
 	return imported
 }
 

@@ -107,14 +107,23 @@ func (im *Import) begin(ctx context.Context) error {
 		_, err := im.control.Exec(ctx, `SET default_transaction_read_only = on`)
 		return err
 	}
-	// The lock is shared with the transactions of the batches; taking the import back wants it alone.
-	return im.control.QueryRow(ctx, `
-		WITH begun AS (INSERT INTO imports (actor, program) VALUES (@actor, @program) RETURNING id)
+	// Both locks are shared with the transactions of the batches. Taking any import back wants the first alone: it decides
+	// by what other imports have brought.
+	err = im.control.QueryRow(ctx, `
+		WITH begun AS (
+			INSERT INTO imports (actor, program) SELECT @actor, @program WHERE pg_try_advisory_lock_shared(@class::integer, 0)
+			RETURNING id
+		)
 		SELECT id FROM begun, LATERAL (SELECT pg_advisory_lock_shared(@class::integer, id)) locked`,
 		pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program, "class": importLock}).Scan(&im.number)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrUndoRunning
+	}
+	return err
 }
 
-// importLock is the first number of the advisory lock of an import; the second is the import's.
+// importLock is the first number of the advisory locks of imports. The second is an import's number, or 0, which all
+// imports share and whoever takes one back has alone.
 const importLock = 0x696d70
 
 // Number is the import's, for the list and for taking it back; 0 for a dry run.

@@ -22,8 +22,8 @@ import (
 // import. Looking again gives the right answer.
 var errMeanwhile = errors.New("changed meanwhile")
 
-// ErrUndone is for an import that was taken back while it ran, which only happens when its connection was lost.
-var ErrUndone = errors.New("this import was taken back meanwhile")
+// ErrUndone is for an import that ran while one was taken back, which only happens when its connection was lost.
+var ErrUndone = errors.New("an import was taken back meanwhile: run this one again")
 
 // batchWriter writes batches over one connection.
 type batchWriter struct {
@@ -90,7 +90,7 @@ func (w *batchWriter) batch(ctx context.Context, rows []importRow) (ImportReport
 	if err := lookUp(ctx, w.conn, rows); err != nil {
 		return ImportReport{}, err
 	}
-	p := planFor(rows)
+	p := planFor(rows, w.im.number)
 	err := pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
 		ids, err := w.change(ctx, tx, p)
 		if err != nil {
@@ -111,6 +111,12 @@ func (w *batchWriter) change(ctx context.Context, tx pgx.Tx, p importPlan) ([]st
 	if err := converge(ctx, tx, p.converged); err != nil {
 		return nil, err
 	}
+	if err := w.im.confirm(ctx, tx, p.confirmed); err != nil {
+		return nil, err
+	}
+	if err := dropConflicts(ctx, tx, p.back); err != nil {
+		return nil, err
+	}
 	waiting, err := w.im.keepConflicts(ctx, tx, p.conflicts)
 	if err != nil {
 		return nil, err
@@ -129,6 +135,7 @@ type knownPatient struct {
 	Version     int
 	ResourceSHA []byte
 	ImportedSHA []byte // nil when no import brought it
+	ImportID    *int32 // that wrote this version; nil when a person did
 }
 
 type querier interface {
@@ -138,7 +145,7 @@ type querier interface {
 // lookUp notes in each row the patient that is here already.
 func lookUp(ctx context.Context, q querier, rows []importRow) error {
 	found, err := q.Query(ctx, `
-		SELECT import_key, id::text, version, resource_sha, imported_sha FROM patients WHERE import_key = ANY (@keys::text[])`,
+		SELECT import_key, id::text, version, resource_sha, imported_sha, import_id FROM patients WHERE import_key = ANY (@keys::text[])`,
 		pgx.NamedArgs{"keys": each(rows, func(r importRow) string { return r.key })})
 	if err != nil {
 		return err
@@ -164,9 +171,11 @@ type importPlan struct {
 	converged []importRow // changed here to what now comes
 	conflicts []importRow // changed here to something else
 	unchanged int         // what came last time comes again, whatever became of it here
+	confirmed []importRow // of those: what another import wrote and nobody changed
+	back      []importRow // of those: what was changed here, so that no other data from outside waits any more
 }
 
-func planFor(rows []importRow) importPlan {
+func planFor(rows []importRow, number int) importPlan {
 	var p importPlan
 	for _, r := range rows {
 		sha, k := r.values.ResourceSHA, r.known
@@ -175,6 +184,11 @@ func planFor(rows []importRow) importPlan {
 			p.create = append(p.create, r)
 		case bytes.Equal(sha, k.ImportedSHA):
 			p.unchanged++
+			if !bytes.Equal(sha, k.ResourceSHA) {
+				p.back = append(p.back, r)
+			} else if k.ImportID != nil && int(*k.ImportID) != number {
+				p.confirmed = append(p.confirmed, r)
+			}
 		case bytes.Equal(k.ResourceSHA, k.ImportedSHA):
 			p.update = append(p.update, r)
 		case bytes.Equal(sha, k.ResourceSHA):
@@ -408,8 +422,40 @@ func converge(ctx context.Context, tx pgx.Tx, rows []importRow) error {
 	return err
 }
 
-// keepConflicts puts what came beside what is here. What waits already is not written again; the ids are those of the
-// others.
+// confirm notes that this import brought again what another one had written.
+func (im *Import) confirm(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	rows = byID(rows)
+	done, err := tx.Exec(ctx, `
+		WITH incoming AS (
+			SELECT * FROM unnest(@ids::uuid[], @seen::integer[]) AS t (id, seen)
+		)
+		INSERT INTO patient_confirmations AS c (patient_id, import_id, first_id, last_id)
+		SELECT p.id, p.import_id, @import, @import FROM incoming i JOIN patients p ON p.id = i.id AND p.version = i.seen ORDER BY p.id
+		ON CONFLICT (patient_id, import_id) DO UPDATE SET first_id = least(c.first_id, EXCLUDED.first_id),
+			last_id = greatest(c.last_id, EXCLUDED.last_id)`,
+		pgx.NamedArgs{"import": im.number, "ids": each(rows, func(r importRow) string { return r.known.ID }),
+			"seen": each(rows, func(r importRow) int32 { return int32(r.known.Version) })})
+	if err == nil && done.RowsAffected() != int64(len(rows)) {
+		err = errMeanwhile
+	}
+	return err
+}
+
+// dropConflicts ends those in which the other side has gone back to what both had been.
+func dropConflicts(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM patient_conflicts WHERE patient_id = ANY (@ids::uuid[])`,
+		pgx.NamedArgs{"ids": each(rows, func(r importRow) string { return r.known.ID })})
+	return err
+}
+
+// keepConflicts puts what came beside what is here. Of what waits already is only noted that it came again; the ids are
+// those of the others.
 func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []importRow) ([]string, error) {
 	if len(rows) == 0 {
 		return nil, nil
@@ -420,12 +466,16 @@ func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []importRow
 			SELECT * FROM unnest(@ids::uuid[], @resources::text[], @shas::bytea[]) AS t (id, resource, sha)
 		), here AS MATERIALIZED (
 			SELECT p.id FROM patients p JOIN incoming i ON p.id = i.id ORDER BY p.id FOR SHARE OF p
+		), again AS (
+			UPDATE patient_conflicts c SET last_id = greatest(c.last_id, @import) FROM incoming i JOIN here USING (id)
+			WHERE c.patient_id = i.id AND c.resource_sha = i.sha
+			RETURNING c.patient_id
 		)
-		INSERT INTO patient_conflicts AS c (patient_id, import_id, resource, resource_sha)
-		SELECT i.id, @import, i.resource::json, i.sha FROM incoming i JOIN here USING (id)
-		ON CONFLICT (patient_id) DO UPDATE SET import_id = EXCLUDED.import_id, received_at = now(), resource = EXCLUDED.resource,
-			resource_sha = EXCLUDED.resource_sha
-		WHERE c.resource_sha <> EXCLUDED.resource_sha
+		INSERT INTO patient_conflicts AS c (patient_id, import_id, last_id, resource, resource_sha)
+		SELECT i.id, @import, @import, i.resource::json, i.sha FROM incoming i JOIN here USING (id)
+		WHERE i.id NOT IN (SELECT patient_id FROM again)
+		ON CONFLICT (patient_id) DO UPDATE SET import_id = EXCLUDED.import_id, last_id = EXCLUDED.last_id, received_at = now(),
+			resource = EXCLUDED.resource, resource_sha = EXCLUDED.resource_sha
 		RETURNING c.patient_id::text`,
 		pgx.NamedArgs{"import": im.number, "ids": each(rows, func(r importRow) string { return r.known.ID }),
 			"resources": each(rows, func(r importRow) string { return string(r.entry.Raw) }),
@@ -449,7 +499,8 @@ func (im *Import) record(ctx context.Context, tx pgx.Tx, done ImportReport, ids 
 		WITH counted AS (
 			UPDATE imports SET created = created + @created, updated = updated + @updated, unchanged = unchanged + @unchanged,
 			       conflicts = conflicts + @conflicts, rejected = greatest(rejected, @rejected), other = greatest(other, @other)
-			WHERE id = @import AND undone_at IS NULL AND pg_try_advisory_xact_lock_shared(@class::integer, id)
+			WHERE id = @import AND undone_at IS NULL AND pg_try_advisory_xact_lock_shared(@class::integer, 0)
+			  AND pg_try_advisory_xact_lock_shared(@class::integer, id)
 			RETURNING id
 		), audited AS (
 			INSERT INTO audit_events (action, outcome, actor, program, patients, detail)
@@ -499,7 +550,7 @@ func (im *Import) try(ctx context.Context, rows []importRow) error {
 			rows[i].known = knownPatient{ImportKey: r.key, ID: "tried", ResourceSHA: sha, ImportedSHA: sha}
 		}
 	}
-	p := planFor(rows)
+	p := planFor(rows, 0)
 	wrote := append(p.create, p.update...)
 	_, err = im.control.Exec(ctx, `
 		INSERT INTO import_tried (import_key, sha) SELECT * FROM unnest(@keys::text[], @shas::bytea[])

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,8 @@ import (
 var (
 	ErrNoImport      = errors.New("there is no such import: `chartroom import list` shows them")
 	ErrImportUndone  = errors.New("this import has been taken back already")
-	ErrImportRunning = errors.New("this import still runs: end it first, or wait for its end")
+	ErrImportRunning = errors.New("an import runs: end it first, or wait for its end")
+	ErrUndoRunning   = errors.New("an import is being taken back: wait for its end")
 )
 
 // ImportRun is a line of the list of imports.
@@ -63,6 +65,7 @@ type UndoReport struct {
 	Deleted   int // patients that it had created
 	Restored  int // patients who are again as they were before it
 	Left      int // patients who were changed since
+	Confirmed int // patients whom a later import, not taken back, brought again as they are
 	Conflicts int // of those that it had found and that still waited
 }
 
@@ -70,9 +73,10 @@ type UndoReport struct {
 const undoBatch = 1000
 
 // UndoImport takes an import back. Patients whose present version it wrote get the last version of somebody else's as a
-// new one, or go when there is none. Those who were changed since stay as they are, and left is told their ids. When it
-// is cut off it can be run again and does the rest.
-func (d *DB) UndoImport(ctx context.Context, actor string, number int, left func(id string)) (UndoReport, error) {
+// new one, or go when there is none. Those who were changed since stay as they are, and so do those whom a later import
+// brought again; left is told their ids, and the number of that import or 0. When it is cut off it can be run again and
+// does the rest.
+func (d *DB) UndoImport(ctx context.Context, actor string, number int, left func(id string, confirmedBy int)) (UndoReport, error) {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
 		return UndoReport{}, fmt.Errorf("take back the import: %w", err)
@@ -84,7 +88,7 @@ func (d *DB) UndoImport(ctx context.Context, actor string, number int, left func
 	switch {
 	case err == nil:
 		d.tidy(ctx, u.report.Deleted+u.report.Restored)
-	case !errors.Is(err, ErrNoImport) && !errors.Is(err, ErrImportUndone) && !errors.Is(err, ErrImportRunning):
+	case !errors.Is(err, ErrNoImport) && !errors.Is(err, ErrImportUndone) && !errors.Is(err, ErrImportRunning) && !errors.Is(err, ErrUndoRunning):
 		err = fmt.Errorf("take back the import: %w", err)
 	}
 	return u.report, err
@@ -100,17 +104,13 @@ type undo struct {
 	deleted int // of the batch
 }
 
-func (u *undo) run(ctx context.Context, left func(id string)) error {
-	var locked bool
+func (u *undo) run(ctx context.Context, left func(id string, confirmedBy int)) error {
 	args := pgx.NamedArgs{"class": importLock, "import": u.number}
-	if err := u.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(@class::integer, @import::integer)`, args).Scan(&locked); err != nil {
+	if err := u.lock(ctx, args); err != nil {
 		return err
 	}
-	if !locked {
-		return ErrImportRunning
-	}
 	defer func() {
-		_, _ = u.conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(@class::integer, @import::integer)`, args)
+		_, _ = u.conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(@class::integer, 0)`, args)
 	}()
 	var undone bool
 	err := u.conn.QueryRow(ctx, `SELECT undone_at IS NOT NULL FROM imports WHERE id = @import`, args).Scan(&undone)
@@ -119,17 +119,46 @@ func (u *undo) run(ctx context.Context, left func(id string)) error {
 		return ErrNoImport
 	case err != nil:
 		return err
-	case undone:
-		return ErrImportUndone
 	}
 	if err := u.patients(ctx); err != nil {
 		return err
 	}
+	// Those for whom another import stood may be taken back once that one is.
+	if undone && u.report == (UndoReport{}) {
+		return ErrImportUndone
+	}
 	if err := u.changedSince(ctx, left); err != nil {
+		return err
+	}
+	if err := u.confirmed(ctx, left); err != nil {
 		return err
 	}
 	return u.finish(ctx)
 }
+
+// lock keeps imports away, and others who take one back.
+func (u *undo) lock(ctx context.Context, args pgx.NamedArgs) error {
+	var locked, importing bool
+	err := u.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(@class::integer, 0)`, args).Scan(&locked)
+	if err != nil || locked {
+		return err
+	}
+	err = u.conn.QueryRow(ctx, `SELECT EXISTS (
+		SELECT 1 FROM pg_locks l JOIN pg_database b ON b.oid = l.database
+		WHERE b.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 2
+		  AND l.classid = @class::integer::oid AND l.objid = 0 AND l.mode = 'ShareLock' AND l.granted)`, args).Scan(&importing)
+	if err == nil && importing {
+		return ErrImportRunning
+	}
+	return cmp.Or(err, ErrUndoRunning)
+}
+
+// confirmedBy gives, for patients p, the last import that brought again what this one brought and was not taken back.
+// What is between the first and the last one may not have brought this patient; that one stays is the lesser evil.
+const confirmedBy = `(
+	SELECT max(i.id) FROM patient_confirmations c JOIN imports i ON i.id BETWEEN c.first_id AND c.last_id
+	WHERE c.patient_id = p.id AND c.import_id = p.import_id AND i.id <> p.import_id AND i.undone_at IS NULL
+	  AND (i.id IN (c.first_id, c.last_id) OR i.unchanged > 0))`
 
 // patients walks those whose present version is the import's, a batch a transaction.
 func (u *undo) patients(ctx context.Context) error {
@@ -168,7 +197,8 @@ type earlier struct {
 func (u *undo) next(ctx context.Context, tx pgx.Tx, last string) ([]earlier, error) {
 	found, err := tx.Query(ctx, `
 		WITH mine AS MATERIALIZED (
-			SELECT id, version FROM patients WHERE id > @last::uuid AND import_id = @import ORDER BY id LIMIT @batch FOR UPDATE
+			SELECT id, version FROM patients p WHERE id > @last::uuid AND import_id = @import AND `+confirmedBy+` IS NULL
+			ORDER BY id LIMIT @batch FOR UPDATE
 		)
 		SELECT m.id::text, m.version, v.resource::text, v.imported_sha, v.import_id
 		FROM mine m LEFT JOIN LATERAL (
@@ -229,10 +259,10 @@ func (u *undo) record(ctx context.Context, tx pgx.Tx, ids []string, detail map[s
 
 // changedSince names the patients that have a version of the import's which was not taken back: somebody else's came
 // after it.
-func (u *undo) changedSince(ctx context.Context, left func(id string)) error {
+func (u *undo) changedSince(ctx context.Context, left func(id string, confirmedBy int)) error {
 	rows, err := u.conn.Query(ctx, `
 		SELECT v.patient_id::text FROM patient_versions v JOIN patients p ON p.id = v.patient_id
-		WHERE v.import_id = @import AND NOT (p.updated_by_id IS NULL AND p.updated_by = @mark)
+		WHERE v.import_id = @import AND p.import_id IS DISTINCT FROM @import AND NOT (p.updated_by_id IS NULL AND p.updated_by = @mark)
 		  AND NOT EXISTS (
 			SELECT 1 FROM patient_versions later WHERE later.patient_id = v.patient_id AND later.version > v.version
 			  AND later.updated_by_id IS NULL AND later.updated_by = @mark)
@@ -244,17 +274,40 @@ func (u *undo) changedSince(ctx context.Context, left func(id string)) error {
 	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
 		u.report.Left++
 		if left != nil {
-			left(id)
+			left(id, 0)
 		}
 		return nil
 	})
 	return err
 }
 
-// finish removes the conflicts that the import found, and marks it as taken back.
+// confirmed names the patients who stay because another import brought them again.
+func (u *undo) confirmed(ctx context.Context, left func(id string, confirmedBy int)) error {
+	rows, err := u.conn.Query(ctx, `
+		SELECT * FROM (SELECT p.id::text, `+confirmedBy+` AS by FROM patients p WHERE p.import_id = @import) p WHERE by IS NOT NULL ORDER BY id`,
+		pgx.NamedArgs{"import": u.number})
+	if err != nil {
+		return err
+	}
+	var id string
+	var by int
+	_, err = pgx.ForEachRow(rows, []any{&id, &by}, func() error {
+		u.report.Confirmed++
+		if left != nil {
+			left(id, by)
+		}
+		return nil
+	})
+	return err
+}
+
+// finish removes the conflicts that the import found and no other one did, and marks it as taken back.
 func (u *undo) finish(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, u.conn, func(tx pgx.Tx) error {
-		found, err := tx.Query(ctx, `DELETE FROM patient_conflicts WHERE import_id = @import RETURNING patient_id::text`,
+		found, err := tx.Query(ctx, `
+			DELETE FROM patient_conflicts c WHERE @import IN (c.import_id, c.last_id) AND NOT EXISTS (
+				SELECT 1 FROM imports i WHERE i.id IN (c.import_id, c.last_id) AND i.id <> @import AND i.undone_at IS NULL)
+			RETURNING patient_id::text`,
 			pgx.NamedArgs{"import": u.number})
 		if err != nil {
 			return err
@@ -264,10 +317,10 @@ func (u *undo) finish(ctx context.Context) error {
 			return err
 		}
 		u.report.Conflicts = len(ids)
-		if _, err := tx.Exec(ctx, `UPDATE imports SET undone_at = now(), undone_by = @actor WHERE id = @import`,
+		if _, err := tx.Exec(ctx, `UPDATE imports SET undone_at = now(), undone_by = @actor WHERE id = @import AND undone_at IS NULL`,
 			pgx.NamedArgs{"actor": u.actor, "import": u.number}); err != nil {
 			return err
 		}
-		return u.record(ctx, tx, append([]string{}, ids...), map[string]int{"import": u.number, "conflicts": len(ids), "left": u.report.Left})
+		return u.record(ctx, tx, append([]string{}, ids...), map[string]int{"import": u.number, "conflicts": len(ids), "left": u.report.Left, "confirmed": u.report.Confirmed})
 	})
 }

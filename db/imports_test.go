@@ -213,7 +213,7 @@ func TestAnImportCanBeTakenBack(t *testing.T) {
 	var left []string
 	undo := func(n int) (db.UndoReport, error) {
 		left = nil
-		return d.UndoImport(context.Background(), "ada", n, func(id string) { left = append(left, id) })
+		return d.UndoImport(context.Background(), "ada", n, func(id string, _ int) { left = append(left, id) })
 	}
 	mine := value[string](t, c, `SELECT id::text FROM patients WHERE import_key = 'id:mine'`)
 	r, err := undo(2)
@@ -227,7 +227,7 @@ func TestAnImportCanBeTakenBack(t *testing.T) {
 	expect(t, "leftovers", value[string](t, c, `SELECT concat_ws(' ', (SELECT count(*) FROM patient_resources r WHERE NOT EXISTS (SELECT 1 FROM patients p WHERE p.id = patient_id)),
 		(SELECT count(*) FROM patient_versions WHERE NOT EXISTS (SELECT 1 FROM patients p WHERE p.id = patient_id)), (SELECT count(*) FROM patient_conflicts))`), "0 0 0")
 	expect(t, "audited", value[string](t, c, `SELECT string_agg(cardinality(patients) || ' ' || detail::text, ', ' ORDER BY id) FROM audit_events WHERE action = 'import-undo' AND actor = 'ada' AND (detail->>'import')::int = 2`),
-		`3 {"import": 2, "deleted": 2, "restored": 1}, 1 {"left": 1, "import": 2, "conflicts": 1}`)
+		`3 {"import": 2, "deleted": 2, "restored": 1}, 1 {"left": 1, "import": 2, "confirmed": 0, "conflicts": 1}`)
 	if _, err := undo(2); !errors.Is(err, db.ErrImportUndone) {
 		t.Errorf("twice: %v", err)
 	}
@@ -237,9 +237,91 @@ func TestAnImportCanBeTakenBack(t *testing.T) {
 	if r, _ := load(t, d, named("updated", "Baker")); r != (db.ImportReport{Unchanged: 1}) {
 		t.Errorf("what was put back counts as imported: %+v", r)
 	}
-	// What an import that was taken back had written is no version to go back to.
-	if r, err := undo(1); err != nil || r != (db.UndoReport{Deleted: 2, Left: 1}) {
+	// What an import that was taken back had written is no version to go back to; the third stands for one patient.
+	if r, err := undo(1); err != nil || r != (db.UndoReport{Deleted: 1, Left: 1, Confirmed: 1}) {
 		t.Errorf("the first: %+v, %v", r, err)
+	}
+}
+
+func TestWhatALaterImportBroughtAgainIsNotTakenBack(t *testing.T) {
+	d, c, _ := withPatients(t, named("both", "Abel")+named("one", "Baker"))
+	load(t, d, named("both", "Abel")+named("two", "Cooper"))
+	for range 2 {
+		load(t, d, named("both", "Abel"))
+	}
+	both := value[string](t, c, `SELECT id::text FROM patients WHERE import_key = 'id:both'`)
+	var by map[string]int
+	undo := func(n int, want db.UndoReport, there string) {
+		t.Helper()
+		by = map[string]int{}
+		r, err := d.UndoImport(context.Background(), "ada", n, func(id string, confirmedBy int) { by[id] = confirmedBy })
+		if err != nil || r != want {
+			t.Errorf("undo %d: %+v, %v", n, r, err)
+		}
+		expect(t, fmt.Sprintf("after undo %d", n), value[string](t, c, `SELECT coalesce(string_agg(import_key, ' ' ORDER BY import_key), '') FROM patients`), there)
+	}
+	undo(1, db.UndoReport{Deleted: 1, Confirmed: 1}, "id:both id:two")
+	if by[both] != 4 {
+		t.Errorf("named: %v", by)
+	}
+	undo(4, db.UndoReport{}, "id:both id:two") // 2 and 3 stand for it
+	undo(2, db.UndoReport{Deleted: 1}, "id:both")
+	if r, err := d.UndoImport(context.Background(), "ada", 1, nil); !errors.Is(err, db.ErrImportUndone) {
+		t.Errorf("%+v, %v: an import between still stands", r, err)
+	}
+	undo(3, db.UndoReport{}, "id:both")
+	undo(1, db.UndoReport{Deleted: 1}, "")
+	expect(t, "leftovers", value[string](t, c, `SELECT count(*)::text FROM patient_confirmations`), "0")
+}
+
+func TestAConflictGoesOnlyWithTheLastImportThatBroughtIt(t *testing.T) {
+	d, c, _ := withPatients(t, named("1", "Abel"))
+	editedByHand(t, c, "1", "Adler")
+	load(t, d, named("1", "Arnold"))
+	load(t, d, named("1", "Arnold"))
+	expect(t, "brought twice", state(t, c, "1"), "2 Adler - ada < 1 Abel 1 ? Arnold 2")
+	for _, step := range []struct {
+		undo int
+		want db.UndoReport
+		left string
+	}{
+		{2, db.UndoReport{}, " ? Arnold 2"},
+		{3, db.UndoReport{Conflicts: 1}, ""},
+	} {
+		r, err := d.UndoImport(context.Background(), "ada", step.undo, nil)
+		if err != nil || r != step.want {
+			t.Errorf("undo %d: %+v, %v", step.undo, r, err)
+		}
+		expect(t, fmt.Sprintf("after undo %d", step.undo), state(t, c, "1"), "2 Adler - ada < 1 Abel 1"+step.left)
+	}
+	load(t, d, named("1", "Arnold"))
+	load(t, d, named("1", "Abel"))
+	expect(t, "what had been comes again", state(t, c, "1"), "2 Adler - ada < 1 Abel 1")
+}
+
+func TestImportsAndUndoesKeepOutOfEachOthersWay(t *testing.T) {
+	d, c, _ := withPatients(t, named("1", "Abel"))
+	load(t, d, named("2", "Baker"))
+	im, err := d.BeginImport(context.Background(), db.ImportOptions{Actor: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.UndoImport(context.Background(), "ada", 1, nil); !errors.Is(err, db.ErrImportRunning) {
+		t.Errorf("while an import runs: %v", err)
+	}
+	if err := im.End(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, `SELECT pg_advisory_lock(x'696d70'::int, 0)`) // as an undo does
+	if _, err := d.UndoImport(context.Background(), "ada", 1, nil); !errors.Is(err, db.ErrUndoRunning) {
+		t.Errorf("two undoes at once: %v", err)
+	}
+	if _, err := d.BeginImport(context.Background(), db.ImportOptions{Actor: "test"}); !errors.Is(err, db.ErrUndoRunning) {
+		t.Errorf("an import during an undo: %v", err)
+	}
+	must(t, c, `SELECT pg_advisory_unlock_all()`)
+	if r, err := d.UndoImport(context.Background(), "ada", 1, nil); err != nil || r.Deleted != 1 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -491,7 +491,7 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 	common := ids[0]
 	if len(ids) == 2 {
 		common += " UNION ALL " + ids[1]
-		both := fmt.Sprintf("SELECT id FROM way0 INTERSECT SELECT id FROM way1")
+		both := "SELECT id FROM way0 INTERSECT SELECT id FROM way1"
 		common = `SELECT id FROM (` + both + `) b WHERE ` + short[0] + ` AND ` + short[1] + `
 			UNION ALL SELECT id FROM (` + common + `) e WHERE NOT (` + short[0] + ` AND ` + short[1] + `)`
 	}

@@ -241,6 +241,30 @@ func TestAKillInTheMiddleOfGoingDownIsRepairedByTheNextStart(t *testing.T) {
 	must(t, c, `SELECT slow.id FROM slow, first`)
 }
 
+func TestMigratingFindsTheSamePhonesAsAnImport(t *testing.T) {
+	ctx, url := context.Background(), dbtest.URL(t)
+	d, c := dbtest.OpenURL(t, url, time.Hour), dbtest.Conn(t, url)
+	phones := func(id, telecom string) string { return resource(id, `,"telecom":`+telecom) }
+	load(t, d, phones("1", `[{"system":"phone","use":"work","value":"(617) 555-0100"},{"system":"email","value":"a@b.cd"},{"system":"phone","use":"mobile","value":"+1 617 555 0199"},{"system":"sms","value":"617-555-0100"}]`)+
+		phones("2", `[{"system":"phone","use":"old","value":"555 0111"},{"system":"phone","value":"911"}]`)+
+		phones("3", `[{"system":"phone","value":"555\u00200122"}]`)+
+		phones("4", `[{"system":"phone","value":"555 0133","extension":[{"url":"urn:x","valueString":"\ud83d\ude00 \\u0000"}]}]`)+
+		resource("5", ``))
+	const keys = `SELECT string_agg(import_key || phone_keys, ', ' ORDER BY import_key) FROM patients`
+	want := value[string](t, c, keys)
+	if want != "id:1 0010555716 99105557161, id:2, id:3 2210555, id:4 3310555, id:5" {
+		t.Fatalf("imported: %s", want)
+	}
+	m := dbtest.Migrator(url)
+	if err := m.Down(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "migrated", value[string](t, c, keys), want)
+}
+
 func TestAMigrationWaitsForATableInUseAndDoesNotGiveUp(t *testing.T) {
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)

@@ -12,6 +12,9 @@ import (
 // pageTime is how long a browser may take for a page of an export.
 const pageTime = time.Minute
 
+// exportsAtOnce keeps the list quick for everybody else: an export reads as fast as it can.
+const exportsAtOnce = 2
+
 // exportKinds are the media types of the formats.
 var exportKinds = map[string]string{
 	db.FormatNDJSON: "application/fhir+ndjson",
@@ -39,6 +42,12 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	q, err := s.query(state)
 	if err != nil {
 		return invalid
+	}
+	select {
+	case s.exports <- struct{}{}:
+		defer func() { <-s.exports }()
+	default:
+		return httpError{http.StatusServiceUnavailable, "Other exports are under way", "Try again when they are done, in a minute or so."}
 	}
 	d := &download{s: s, w: w, r: r, format: format}
 	if d.out, err = db.NewExporter(w, format); err != nil {

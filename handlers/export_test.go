@@ -102,7 +102,7 @@ func TestALongExportHasTimeForEachPage(t *testing.T) {
 	}
 }
 
-func TestAnExportEndsWhenTheBrowserLeaves(t *testing.T) {
+func TestAnExportEndsWhenTheBrowserLeavesAndFewRunAtOnce(t *testing.T) {
 	s := newSite(t)
 	s.fill(3000)
 	b := s.as("clinician")
@@ -122,8 +122,16 @@ func TestAnExportEndsWhenTheBrowserLeaves(t *testing.T) {
 	if _, err := io.ReadFull(res.Body, make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
+	s.exports <- struct{}{} // another one
+	if a := b.get("/patients/export"); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("a third one at once: %d", a.status)
+	}
+	if a := b.get("/patients"); a.status != http.StatusOK {
+		t.Errorf("the list beside exports: %d", a.status)
+	}
+	<-s.exports
 	res.Body.Close()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.logs.String(), "export broke off"); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.logs.String(), "export broke off") || len(s.exports) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it goes on without anybody to read it")
 		}

@@ -189,7 +189,7 @@ func TestANewPatientAndTheOneWhoIsThereAlready(t *testing.T) {
 func TestOnlyWritersWrite(t *testing.T) {
 	s, path := onePatient(t)
 	writer, viewer := s.as("clinician"), s.as("viewer")
-	s.exec(`INSERT INTO patient_conflicts (patient_id, import_id, resource, resource_sha) SELECT patient_id, 12, resource, '' FROM patient_resources`)
+	s.exec(`INSERT INTO patient_conflicts (patient_id, import_id, last_id, resource, resource_sha) SELECT patient_id, 12, 12, resource, '' FROM patient_resources`)
 	form := writer.get(path + "/edit").fields()
 	var sent []string
 	for name, value := range form {
@@ -308,8 +308,8 @@ func TestAnImportsConflictIsDecidedOnThePage(t *testing.T) {
 	b := s.as("clinician")
 	brought := `{"resourceType":"Patient","id":"p1","name":[{"use":"official","family":"Quimbleton","given":["Zebulon"]}],"birthDate":"1974-12-26"}`
 	for _, decision := range []string{"keep", "take"} {
-		s.exec(`INSERT INTO patient_conflicts (patient_id, import_id, received_at, resource, resource_sha)
-			SELECT id, 12, '2026-02-03 10:00Z', $1::text::json, sha256($1::text::bytea) FROM patients`, brought)
+		s.exec(`INSERT INTO patient_conflicts (patient_id, import_id, last_id, received_at, resource, resource_sha)
+			SELECT id, 12, 12, '2026-02-03 10:00Z', $1::text::json, sha256($1::text::bytea) FROM patients`, brought)
 		page := b.get(path)
 		wants(t, "the page", page, 200, "An import brought other data", "import 12", "3 Feb 2026", "26 Dec 1974", "Zebulon", "Keep what is here", "Take the imported data")
 		token := b.token()

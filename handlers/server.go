@@ -50,6 +50,7 @@ type Server struct {
 	healthy   bool
 	healthyAt time.Time
 	reports   limiter
+	exports   chan struct{} // holds one for each that runs
 }
 
 // New wires the site.
@@ -59,7 +60,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
-		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}}
+		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, exports: make(chan struct{}, exportsAtOnce)}
 	s.sessions.Cookie.Name = cookieName(c.Secure)
 	s.sessions.Cookie.Secure = c.Secure
 	s.sessions.Cookie.Persist = false // gone when the browser closes (SP 800-63B-4, 5.1)

@@ -8,8 +8,24 @@ ALTER TABLE patients
     ADD COLUMN status text COLLATE "C" NOT NULL GENERATED ALWAYS AS
         (CASE WHEN deceased THEN 'deceased' WHEN active = false THEN 'inactive' ELSE 'active' END) STORED,
     ADD COLUMN phone_keys text COLLATE "C" NOT NULL DEFAULT ''; -- digits of every phone backwards, each with a space before
-UPDATE patients SET phone_keys = ' ' || reverse(regexp_replace(phone, '[^0-9]', '', 'g'))
-    WHERE length(regexp_replace(phone, '[^0-9]', '', 'g')) >= 4;
+-- From the resources, as an import does it, but for digits of other scripts and for resources with an escape that
+-- PostgreSQL cannot read as text: those have only the shown phone until they are next written.
+WITH phones AS (
+    SELECT r.patient_id, reverse(regexp_replace(t.value->>'value', '[^0-9]', '', 'g')) AS digits, t.nth
+    FROM (SELECT patient_id, resource FROM patient_resources
+          WHERE resource::text !~* '\\u(0000|d[89a-f])' AND resource::text LIKE '%telecom%' OFFSET 0) r
+    CROSS JOIN LATERAL json_array_elements(CASE WHEN json_typeof(r.resource->'telecom') = 'array' THEN r.resource->'telecom' ELSE '[]' END)
+        WITH ORDINALITY t (value, nth)
+    WHERE json_typeof(t.value) = 'object' AND t.value->>'system' IN ('phone', 'sms') AND t.value->>'use' IS DISTINCT FROM 'old' AND t.nth <= 20
+    UNION ALL
+    SELECT id, reverse(regexp_replace(phone, '[^0-9]', '', 'g')), 99 FROM patients WHERE phone IS NOT NULL
+)
+UPDATE patients p SET phone_keys = k.keys
+FROM (
+    SELECT patient_id, string_agg(' ' || digits, '' ORDER BY nth) AS keys
+    FROM (SELECT DISTINCT ON (patient_id, digits) * FROM phones WHERE length(digits) BETWEEN 4 AND 200 ORDER BY patient_id, digits, nth) d
+    GROUP BY patient_id
+) k WHERE p.id = k.patient_id;
 
 CREATE INDEX patients_given   ON patients (given_key, family_key, id);
 -- The status stands in the index, so that a filter by it skips entries without visiting their rows: the oldest patients

@@ -1,5 +1,6 @@
 DROP TRIGGER patients_truncate ON patients;
 DROP FUNCTION patients_truncate();
+DROP TABLE patient_confirmations;
 DROP TABLE patient_conflicts;
 DROP TABLE patient_versions;
 ALTER TABLE patients DROP COLUMN updated_by, DROP COLUMN updated_by_id, DROP COLUMN import_id, DROP COLUMN imported_sha;

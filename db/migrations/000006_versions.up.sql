@@ -40,12 +40,24 @@ CREATE TABLE patient_versions (
 -- What an import brought for a patient who had been changed here since the import before: it waits for a person.
 CREATE TABLE patient_conflicts (
     patient_id   uuid        PRIMARY KEY,
-    import_id    integer     NOT NULL,
+    import_id    integer     NOT NULL,             -- the import that brought it first
+    last_id      integer     NOT NULL,             -- and the one that did so last
     received_at  timestamptz NOT NULL DEFAULT now(),
     resource     json        NOT NULL,
     resource_sha bytea       NOT NULL
 );
 CREATE INDEX patient_conflicts_import ON patient_conflicts (import_id);
+CREATE INDEX patient_conflicts_last   ON patient_conflicts (last_id);
+
+-- That later imports brought again what import_id had brought: taking that one back must not take from these. Only the
+-- first and the last are kept, so that an import each night takes no more room each night.
+CREATE TABLE patient_confirmations (
+    patient_id uuid    NOT NULL,
+    import_id  integer NOT NULL,
+    first_id   integer NOT NULL,
+    last_id    integer NOT NULL,
+    PRIMARY KEY (patient_id, import_id)
+) WITH (fillfactor = 70);
 
 -- Foreign keys to patients would cost an import a look-up and a row lock for each row; this costs nothing until a patient
 -- is deleted, which only taking back an import does.
@@ -59,6 +71,7 @@ BEGIN
     DELETE FROM patient_resources d USING old_rows o WHERE d.patient_id = o.id;
     DELETE FROM patient_versions  d USING old_rows o WHERE d.patient_id = o.id;
     DELETE FROM patient_conflicts d USING old_rows o WHERE d.patient_id = o.id;
+    DELETE FROM patient_confirmations d USING old_rows o WHERE d.patient_id = o.id;
     RETURN NULL;
 END;
 $$;
