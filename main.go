@@ -802,6 +802,9 @@ func (a *app) importFiles(d *db.DB, files []string, dryRun bool, rejects *reject
 	o := db.ImportOptions{Actor: actor(), DryRun: dryRun, Rejected: func(where, reason string) {
 		fmt.Fprintf(a.stderr, "%s, %s: rejected: %s\n", name, where, reason)
 	}}
+	o.Conflict = func(id string) {
+		fmt.Fprintf(a.stderr, "%s: in conflict with what was changed here: /patients/%s\n", name, id)
+	}
 	if rejects != nil {
 		o.Rejects = rejects
 	}
@@ -1101,8 +1104,9 @@ func (c demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "\nChartroom is ready with %d patients:\n\n    http://localhost:%d/\n\n%s\nData: %s (stays; --fresh starts over). Ctrl-C ends it.\n\n",
-		count, listener.Addr().(*net.TCPAddr).Port, signIns, dir)
+	fmt.Fprintf(a.stdout, "\nChartroom is ready with %d patients:\n\n    http://localhost:%d/\n\n%s\nData: %s (stays; --fresh starts over). Ctrl-C ends it.\n"+
+		"For other commands on it meanwhile: export DATABASE_URL='%s'\n\n",
+		count, listener.Addr().(*net.TCPAddr).Port, signIns, dir, a.settings.databaseURL)
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	gone := false

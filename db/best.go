@@ -18,7 +18,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 	sql, lead := q.leadCTE(b)
 	var before, names []string
 	open := allowed
-	if q.Filter.narrow() {
+	if q.hasWay() {
 		few, ids := q.fewCTE(b)
 		sql, open = few+sql, allowed+" AND (SELECT NOT few FROM chosen)"
 		lead = "CASE WHEN (SELECT few FROM chosen) THEN " + strconv.Itoa(q.fewLead()) + " ELSE " + lead + " END"
@@ -52,7 +52,7 @@ func (q ListQuery) bestCTE(b *builder) string {
 	candidates := ""
 	if q.Count {
 		var all []string
-		if q.Filter.narrow() {
+		if q.hasWay() {
 			all = append(all, "SELECT true AS yes FROM collected")
 		}
 		for _, l := range q.Search.leads() {
@@ -205,7 +205,7 @@ func (g group) read(b *builder, t tour) string {
 			from += " CROSS JOIN LATERAL (SELECT " + yes + " FROM patients p WHERE p.id = t.patient_id AND t.term = " + g.word + " AND " + t.holds + " OFFSET 0) j"
 		}
 	} else if t.holds != "" {
-		where = append(where, t.holds)
+		where = append(where, judged(t.holds))
 	}
 	switch {
 	case g.part != "":
@@ -225,6 +225,11 @@ func (g group) read(b *builder, t tour) string {
 	return "SELECT " + t.select_(g, word, keys) + " FROM " + from + " WHERE " + strings.Join(where, " AND ") + t.order(ordered)
 }
 
+// judged is a condition on rows that an index gives in the wanted order, until enough of them meet it. The planner must
+// not guess how many do: it takes them for far fewer than they are, reads all there are by another way, and sorts them
+// (measured at a million patients, 450 ms in place of 10). Of CASE it assumes one half.
+func judged(condition string) string { return "CASE WHEN " + condition + " THEN true ELSE false END" }
+
 // readWords reads a group word by word of the dictionary.
 func (g group) readWords(b *builder, t tour, keys [3]string, ordered []string, from string) string {
 	where := []string{"p.family_key >= d.word AND p.family_key < d.word || '!'"} // a key holds nothing between ' ' and '!'
@@ -235,17 +240,22 @@ func (g group) readWords(b *builder, t tour, keys [3]string, ordered []string, f
 		where = []string{"t.term = d.word"}
 	}
 	if t.holds != "" && g.from != byTerm {
-		where = append(where, t.holds)
+		where = append(where, judged(t.holds))
 	}
-	words := t.gate + " AND d.word LIKE " + b.text("%"+g.part+"%") + " AND NOT " + inRange("d.word", b.prefix(g.part))
-	if len([]rune(g.part)) < 3 {
-		// The trigram index is of no help, but names in such scripts stand together at the end of the dictionary.
+	// The trigram index has nothing to say about less than three letters; it would give all that it holds.
+	word, short := "d.word", len([]rune(g.part)) < 3
+	if short {
+		word = "(d.word || '')"
+	}
+	words := t.gate + " AND " + word + " LIKE " + b.text("%"+g.part+"%") + " AND NOT " + inRange("d.word", b.prefix(g.part))
+	if short {
+		// Names in such scripts stand together at the end of the dictionary.
 		words += " AND d.word >= " + b.text("\u1100")
 	}
 	if t.cursor != nil {
-		word := b.text(t.cursor.Keys[0])
-		words += " AND d.word " + t.later() + "= " + word
-		where = append(where, "(d.word <> "+word+" OR "+t.after(b, ordered, t.cursor.keys(false, true))+")")
+		last := b.text(t.cursor.Keys[0])
+		words += " AND d.word " + t.later() + "= " + last
+		where = append(where, "(d.word <> "+last+" OR "+t.after(b, ordered, t.cursor.keys(false, true))+")")
 	}
 	inner := t
 	inner.columns = append([]string{"k1", "k2", "id"}, t.columns...)

@@ -35,13 +35,16 @@ func (b *builder) value(v any, kind string) string {
 
 func (b *builder) text(s string) string { return b.value(s, "text") }
 
-// bounds are the ends of an index range as SQL: from low, and below high.
-type bounds struct{ low, high string }
+// bounds are the ends of an index range as SQL: from low, and below high. start is what all in it begin with, when that
+// is what they have in common.
+type bounds struct{ low, high, start string }
 
 // prefix bounds what begins with s. Bounds, not LIKE: a prepared plan knows an index range only from these.
 func (b *builder) prefix(s string) bounds {
-	return bounds{b.text(s), b.text(s + "\U0010FFFF")}
+	return bounds{b.text(s), b.text(s + prefixEnd), s}
 }
+
+const prefixEnd = "\U0010FFFF"
 
 func inRange(column string, w bounds) string {
 	return fmt.Sprintf("(%s >= %s AND %s < %s)", column, w.low, column, w.high)

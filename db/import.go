@@ -42,6 +42,7 @@ type ImportOptions struct {
 	DryRun   bool                       // read, compare and count, and write nothing at all
 	Rejected func(where, reason string) // where is "line 12"; reason holds no value of the resource
 	Rejects  io.Writer                  // gets each reject with what it came as, to be mended and imported
+	Conflict func(id string)            // a patient beside whom something new waits now
 	Progress func(soFar ImportReport)   // after each batch; counts of the file that is being read
 }
 

@@ -92,18 +92,32 @@ func (w *batchWriter) batch(ctx context.Context, rows []importRow) (ImportReport
 	}
 	p := planFor(rows, w.im.number)
 	err := pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
-		ids, err := w.change(ctx, tx, p)
+		ids, err := w.change(ctx, tx, &p)
 		if err != nil {
 			return err
 		}
 		return w.im.record(ctx, tx, p.report(), ids)
 	})
+	if err == nil {
+		w.im.tell(p.waiting)
+	}
 	return p.report(), err
+}
+
+// tell names those beside whom something new waits.
+func (im *Import) tell(ids []string) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for _, id := range ids {
+		if im.options.Conflict != nil {
+			im.options.Conflict(id)
+		}
+	}
 }
 
 // change writes what the plan says and returns whom it touched. Known patients come first: whoever waits for one of them
 // holds nothing yet that another import waits for.
-func (w *batchWriter) change(ctx context.Context, tx pgx.Tx, p importPlan) ([]string, error) {
+func (w *batchWriter) change(ctx context.Context, tx pgx.Tx, p *importPlan) ([]string, error) {
 	ids, err := w.update(ctx, tx, p.update)
 	if err != nil {
 		return nil, err
@@ -117,11 +131,10 @@ func (w *batchWriter) change(ctx context.Context, tx pgx.Tx, p importPlan) ([]st
 	if err := dropConflicts(ctx, tx, p.back); err != nil {
 		return nil, err
 	}
-	waiting, err := w.im.keepConflicts(ctx, tx, p.conflicts)
-	if err != nil {
+	if p.waiting, err = w.im.keepConflicts(ctx, tx, p.conflicts); err != nil {
 		return nil, err
 	}
-	ids = append(ids, waiting...)
+	ids = append(ids, p.waiting...)
 	if err := w.create(ctx, tx, p.create); err != nil {
 		return nil, err
 	}
@@ -170,6 +183,7 @@ type importPlan struct {
 	update    []importRow // not changed here since the last import
 	converged []importRow // changed here to what now comes
 	conflicts []importRow // changed here to something else
+	waiting   []string    // whom of those nothing of the kind waited for before
 	unchanged int         // what came last time comes again, whatever became of it here
 	confirmed []importRow // of those: what another import wrote and nobody changed
 	back      []importRow // of those: what was changed here, so that no other data from outside waits any more

@@ -277,8 +277,17 @@ func TestWhatALaterImportBroughtAgainIsNotTakenBack(t *testing.T) {
 func TestAConflictGoesOnlyWithTheLastImportThatBroughtIt(t *testing.T) {
 	d, c, _ := withPatients(t, named("1", "Abel"))
 	editedByHand(t, c, "1", "Adler")
-	load(t, d, named("1", "Arnold"))
-	load(t, d, named("1", "Arnold"))
+	var told []string
+	for range 2 {
+		_, err := d.ImportPatients(context.Background(), strings.NewReader(named("1", "Arnold")),
+			db.ImportOptions{Actor: "test", Conflict: func(id string) { told = append(told, id) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{value[string](t, c, `SELECT id::text FROM patients`)}; !reflect.DeepEqual(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
 	expect(t, "brought twice", state(t, c, "1"), "2 Adler - ada < 1 Abel 1 ? Arnold 2")
 	for _, step := range []struct {
 		undo int

@@ -260,24 +260,37 @@ func (q ListQuery) pageCTE(b *builder) string {
 	switch {
 	case q.Sort == SortBest:
 		return q.bestCTE(b)
-	case q.Search.Empty() && (!q.Filter.narrow() || q.Sort == SortBirth):
+	case q.Search.Empty() && (!q.hasWay() || q.Sort == SortBirth):
 		return q.walkCTE(b)
 	}
 	return q.sortedCTE(b)
+}
+
+// hasWay says that the filter lets so few through that it may be the way to all that match. Without a search, a rare sex
+// alone is met as soon on a walk.
+func (q ListQuery) hasWay() bool {
+	f := q.Filter
+	return f.narrow() || f.gone() && f.hasSpan() || f.odd() && (!q.Search.Empty() || f.gone() || f.hasSpan())
 }
 
 const allowed = `(SELECT yes FROM permitted)`
 
 // walkCTE is the list without a search: the sort's index is walked.
 func (q ListQuery) walkCTE(b *builder) string {
-	order := q.order("p.")
 	return `, page AS MATERIALIZED (
-		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
-			SELECT ` + q.pageColumns() + ` FROM patients p
-			WHERE ` + allowed + ` AND ` + q.Filter.where(b) + ` AND ` + q.from(b) + `
-			ORDER BY ` + order + ` LIMIT ` + q.limit() + `
-		) p
+		SELECT row_number() OVER (ORDER BY ` + q.order("p.") + `) AS n, p.*, ` + noPlace + ` FROM (` +
+		q.walk(b, allowed+" AND "+q.from(b), q.Filter.where(b)) + `) p
 	)` + q.foundWalking(b)
+}
+
+// walk reads a range of the sort's index. A status that few have, and a span of birth dates, may be in the index too.
+func (q ListQuery) walk(b *builder, within, condition string) string {
+	within += q.Filter.status()
+	if q.Sort == SortBirth && q.Filter.hasSpan() {
+		within += " AND " + inRange("p.birth_key", q.Filter.span(b))
+	}
+	return "SELECT " + q.pageColumns() + " FROM patients p WHERE " + within + " AND " + judged(condition) +
+		" ORDER BY " + q.order("p.") + " LIMIT " + q.limit()
 }
 
 // foundWalking takes PostgreSQL's own estimate when that is far beyond what is counted to: counting a thousand rows to say
@@ -295,10 +308,7 @@ func (q ListQuery) foundWalking(b *builder) string {
 // everybody gives the rows to count when nothing is searched for, each with the word on whether it matches. Few patients
 // are not active, and these two have an index of their own.
 func (q ListQuery) everybody(b *builder, gate string) string {
-	from := "FROM patients p WHERE " + gate
-	if q.Filter.Status == "inactive" || q.Filter.Status == "deceased" {
-		from += " AND p.status = '" + q.Filter.Status + "'"
-	}
+	from := "FROM patients p WHERE " + gate + q.Filter.status()
 	if q.Filter.hasSpan() {
 		from += " AND " + inRange("p.birth_key", q.Filter.span(b))
 	}
@@ -372,7 +382,7 @@ func (q ListQuery) from(b *builder) string {
 	return fmt.Sprintf("(%s, p.id) %s (%s, %s)", strings.Join(names, ", "), later, strings.Join(values, ", "), b.value(q.Cursor.ID, "uuid"))
 }
 
-// sortedCTE is a search, or a short span of birth dates, in an order of the list's own. A part of what is found may
+// sortedCTE is a search, or a filter that few pass, in an order of the list's own. A part of what is found may
 // stand together in that order (family names that begin with what was typed, when the list is by name): that part is
 // read along the index. Of the rest, few matches are fetched and sorted; where there are many, they are met soon enough
 // on a walk along the sort's index. Which of the two it is does not show.
@@ -381,51 +391,63 @@ func (q ListQuery) sortedCTE(b *builder) string {
 	order, from, limit := q.order("p."), q.from(b), q.limit()
 	few, ids := q.fewCTE(b)
 	var parts []string
-	apart := ""
-	if along := q.along(b); len(along) > 0 {
-		together := "(" + strings.Join(along, " OR ") + ")"
-		apart = " AND NOT " + together
-		for i, a := range along {
-			where := a
-			if i > 0 {
-				where += " AND NOT (" + strings.Join(along[:i], " OR ") + ")"
-			}
-			parts = append(parts, `(SELECT `+q.pageColumns()+` FROM patients p WHERE `+allowed+` AND `+where+` AND (`+match+`) IS TRUE AND `+from+
-				` ORDER BY `+order+` LIMIT `+limit+`)`)
-		}
+	apart, gate := "", allowed
+	if q.hasWay() { // which leads to these too
+		gate += " AND (SELECT NOT few FROM chosen)"
 	}
-	walk := "((" + match + ")" + apart + ") IS TRUE"
-	if q.Sort == SortBirth && q.Filter.hasSpan() {
-		walk += " AND " + inRange("p.birth_key", q.Filter.span(b))
+	var ranges []string
+	for _, g := range q.along(b) {
+		column := routeKeys[g.from][0]
+		parts = append(parts, "("+q.walk(b, gate+" AND "+inRange(column, g.within)+" AND "+q.fromWithin(b, g.within), match+apart)+")")
+		ranges = append(ranges, inRange(column, g.within))
+		apart = " AND NOT (" + strings.Join(ranges, " OR ") + ")"
+	}
+	collected := match + apart
+	if q.hasWay() {
+		collected = match
 	}
 	parts = append(parts,
 		`(SELECT p.* FROM collected p WHERE `+from+` ORDER BY `+order+` LIMIT `+limit+`)`,
-		`(SELECT `+q.pageColumns()+` FROM patients p
-		  WHERE `+allowed+` AND (SELECT NOT few FROM chosen) AND `+walk+` AND `+from+`
-		  ORDER BY `+order+` LIMIT `+limit+`)`)
+		"("+q.walk(b, allowed+" AND (SELECT NOT few FROM chosen) AND "+from, match+apart)+")")
 	return few + `, collected AS MATERIALIZED (
 		SELECT p.* FROM (` + ids + `) i
-		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = i.id AND ` + match + apart + ` OFFSET 0) p
+		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = i.id AND ` + collected + ` OFFSET 0) p
 	), page AS MATERIALIZED (
 		SELECT row_number() OVER (ORDER BY ` + order + `) AS n, p.*, ` + noPlace + ` FROM (
 			` + strings.Join(parts, " UNION ALL ") + `
 		) p
 		ORDER BY ` + order + ` LIMIT ` + limit + `
-	)` + q.foundSorted(b, apart != "")
+	)` + q.foundSorted(b, apart != "" && !q.hasWay())
 }
 
-// along gives the ranges of the sort's index in which a search of one field finds patients. (IS TRUE hides the rest of a
-// condition from the planner, so that it takes the sort's index and no other.)
-func (q ListQuery) along(b *builder) (all []string) {
+// along gives the groups that are ranges of the sort's index, in which a search of one field finds patients.
+func (q ListQuery) along(b *builder) (all []group) {
 	if q.Search.Empty() {
 		return nil
 	}
 	for _, g := range q.Search.groups(b) {
 		if q.isAlong(g) {
-			all = append(all, inRange(routeKeys[g.from][0], g.within))
+			all = append(all, g)
 		}
 	}
 	return all
+}
+
+// fromWithin is from for a range of the index: where the cursor is outside, all or nothing of it comes later. PostgreSQL
+// would begin to read at the cursor, which may be half of the table away from the range.
+func (q ListQuery) fromWithin(b *builder, w bounds) string {
+	if q.Cursor == nil {
+		return "true"
+	}
+	key := q.Cursor.Keys[0] // keys compare by code point, as Go's strings do
+	_, later := q.direction()
+	switch {
+	case key < w.start:
+		return strconv.FormatBool(later == ">")
+	case key >= w.start+prefixEnd:
+		return strconv.FormatBool(later == "<")
+	}
+	return q.from(b)
 }
 
 func (q ListQuery) isAlong(g group) bool {
@@ -462,21 +484,22 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 	limit := strconv.Itoa(fewOfSome + 1)
 	if !q.Search.Empty() && q.Sort != SortBest {
 		leads := q.Search.leads()
-		if q.Filter.narrow() {
-			leads = leads[:1] // and the span is the other way
+		if q.hasWay() {
+			leads = leads[:1] // and the filter is the other way
 		}
 		for _, lead := range leads {
-			ways = append(ways, q.Search.ids(b, lead, limit, func(g group) bool { return !q.isAlong(g) }))
+			ways = append(ways, q.Search.ids(b, lead, limit, func(g group) bool { return q.hasWay() || !q.isAlong(g) }))
 		}
 	}
-	if q.Filter.narrow() {
-		ways = append(ways, q.Filter.spanIDs(b, limit))
+	whole := q.Filter.Empty()
+	if q.hasWay() {
+		var way string
+		way, whole = q.Filter.ids(b, limit)
+		ways = append(ways, way)
 	}
 	// One way leads to what matches and nothing else, if there is no other condition.
 	atMost := strconv.Itoa(fewOfSome)
-	span := q.Filter
-	span.BornFrom, span.BornTo = "", ""
-	if len(ways) == 1 && span.Empty() && len(q.Search.fields) <= 1 && (q.Search.Empty() || !q.Filter.hasSpan()) {
+	if len(ways) == 1 && whole && len(q.Search.fields) <= 1 {
 		atMost = fmt.Sprintf("(SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer FROM pg_class WHERE oid = 'patients'::regclass)", mostFew, leastFew)
 	}
 	sql := `, at_most AS MATERIALIZED (SELECT ` + atMost + ` AS k)`

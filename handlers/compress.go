@@ -16,7 +16,7 @@ import (
 var compressed = []string{"text/html", "text/csv", "application/fhir+ndjson", "application/x-ndjson"}
 
 // compress compresses what a handler answers, from 1 KiB on, also while it is streamed, with zstd or gzip as the browser
-// asks. The levels are those that were measured best on a page of the list, see docs/decisions.md.
+// asks. The levels are the quick ones: a page of the list is sent once, over a line that is seldom the slow part.
 //
 // BREACH reads a secret off the lengths of compressed answers. It needs an answer that holds the secret (the form
 // token, a patient) together with text that the attacker chose, and a victim's browser that fetches it again and again.

@@ -9,6 +9,7 @@ DROP FUNCTION patient_terms_of(text, text, text, text);
 DROP TABLE name_typos;
 DROP TABLE name_words;
 DROP TABLE patient_terms;
+DROP INDEX patients_odd;
 DROP INDEX patients_gone_updated;
 DROP INDEX patients_gone_birth;
 DROP INDEX patients_updated;

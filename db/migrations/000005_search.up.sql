@@ -35,6 +35,8 @@ CREATE INDEX patients_updated ON patients (updated_at, status, id);
 -- Few patients are not active, and where they stand in these two orders is no matter of chance.
 CREATE INDEX patients_gone_birth   ON patients (status, birth_key, id) WHERE status <> 'active';
 CREATE INDEX patients_gone_updated ON patients (status, updated_at, id) WHERE status <> 'active';
+-- Hardly any are neither female nor male, and with another condition one would look at all patients to find them.
+CREATE INDEX patients_odd ON patients (gender, status, birth_key, id) WHERE gender IS NULL OR gender IN ('other', 'unknown');
 
 -- What a patient is found by besides the first word of the family name and of the given names, which patients_name and
 -- patients_given find: further words of all names, old ones too, and '#' with each phone's digits backwards.
