@@ -164,21 +164,20 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	return l, err
 }
 
-// selectPage closes a statement that has made viewer, found and page.
+// selectPage closes a statement that has made viewer, found and page. What is not the patients' stands in the first row
+// alone: to repeat it costs as much as the rest of the page.
 const selectPage = `
-	SELECT ` + whoColumns + `, f.n AS found, f.more AS found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
+	SELECT ` + whoColumns + `, v.found, v.found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
 	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
-	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
+	FROM (SELECT 1::bigint AS n, v.*, f.n AS found, f.more AS found_more FROM viewer v CROSS JOIN found f) v FULL JOIN page p ON p.n = v.n
 	ORDER BY p.n`
 
 // ErrListQuery is a list that cannot be asked for: an unknown order, page size or filter, or a cursor of another order.
 var ErrListQuery = errors.New("there is no such list of patients")
 
-// listRow is a row of the statement above: the Viewer's part in each, and nothing else when there are no patients.
+// listRow is a row of the statement above. The first one has the head, and nothing else when there are no patients.
 type listRow struct {
-	Who
-	Found     int
-	FoundMore bool
+	listHead
 	patientColumns
 	FamilyKey *string
 	GivenKey  *string
@@ -191,6 +190,12 @@ type listRow struct {
 	K1        *string
 	K2        *string
 	Lead      *int
+}
+
+type listHead struct {
+	Who
+	Found     int
+	FoundMore bool
 }
 
 func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
@@ -246,11 +251,15 @@ func (r listRow) place(s Sort) Cursor {
 
 // pageColumns are what page holds of a patient, besides the place.
 func (q ListQuery) pageColumns() string {
-	columns := `p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key`
-	if q.Search.Empty() {
-		return columns + `, ''::text AS words, ''::text AS phone_keys`
+	columns := `p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at`
+	for _, key := range []string{"family_key", "given_key", "mrn_key", "birth_key", "words", "phone_keys"} {
+		if q.Search.Empty() && !slices.Contains(sorts[q.Sort], key) {
+			columns += ", NULL::text AS " + key // what nobody looks at is not sent
+		} else {
+			columns += ", p." + key
+		}
 	}
-	return columns + `, p.words, p.phone_keys`
+	return columns
 }
 
 const noPlace = `NULL::integer AS g, NULL::text AS w, NULL::text AS k1, NULL::text AS k2, NULL::integer AS lead`
