@@ -251,7 +251,7 @@ func at(q db.ListQuery, c *db.Cursor) db.ListQuery {
 }
 
 // rounds is how often each cell is measured.
-const rounds = 7
+const rounds = 5
 
 // measure asks for the cells in an order of chance, for each once to warm up and then several times. The floor's query
 // runs in between, so that its figure is of the same minutes.

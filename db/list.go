@@ -308,9 +308,13 @@ func (q ListQuery) foundWalking(b *builder) string {
 	if !q.Count || !q.Filter.Empty() {
 		return q.foundCTE(b, "found", q.everybody(b, allowed))
 	}
-	return `, many AS MATERIALIZED (SELECT reltuples > ` + strconv.Itoa(10*CountCap) + ` AS yes FROM pg_class WHERE oid = 'patients'::regclass)` +
-		q.foundCTE(b, "counted", q.everybody(b, allowed+" AND (SELECT NOT yes FROM many)")) + `, found AS (
-		SELECT CASE WHEN m.yes THEN ` + strconv.Itoa(CountCap) + ` ELSE c.n END AS n, m.yes OR c.more AS more FROM counted c, many m
+	most := strconv.Itoa(CountCap)
+	return `, found AS (
+		SELECT least(c.n, ` + most + `) AS n, c.n > ` + most + ` AS more FROM (
+			SELECT CASE WHEN reltuples > 10 * ` + most + ` THEN ` + most + ` + 1 ELSE (
+				SELECT count(*) FROM (SELECT 1 FROM patients WHERE ` + allowed + ` LIMIT ` + most + ` + 1) p
+			) END AS n FROM pg_class WHERE oid = 'patients'::regclass OFFSET 0
+		) c
 	)`
 }
 
