@@ -401,7 +401,8 @@ func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most 
 	text.WriteString(dbtest.Table([]string{"cells", "median", "95 % under", "99 % under", "slowest cell", "slowest single run", "over the target", "no such page"}, [][]string{{
 		dbtest.Thousands(len(ran)), ms(half), ms(dbtest.Quantile(medians, 0.95)), ms(dbtest.Quantile(medians, 0.99)),
 		ms(dbtest.Quantile(medians, 1)), ms(dbtest.Quantile(all, 1)), dbtest.Thousands(len(over)), dbtest.Thousands(empty)}}))
-	text.WriteString("\nThe slowest cells (milliseconds, median and worst of 7):\n\n")
+	text.WriteString("\nHow far over: " + farOver(medians) + ".\n")
+	fmt.Fprintf(&text, "\nThe slowest cells (milliseconds, median and worst of %d):\n\n", rounds)
 	var rows [][]string
 	for _, c := range ran[:min(len(ran), 25)] {
 		rows = append(rows, []string{c.String(), ms(dbtest.Median(c.ms)), ms(slices.Max(c.ms))})
@@ -424,6 +425,21 @@ func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most 
 	}
 	s.Text = text.String()
 	return s
+}
+
+// farOver counts the cells beyond some times.
+func farOver(medians []float64) string {
+	var all []string
+	for _, limit := range []float64{10, 25, 50, 100, 250, 500} {
+		over := 0
+		for _, m := range medians {
+			if m > limit {
+				over++
+			}
+		}
+		all = append(all, fmt.Sprintf("%s over %.0f ms", dbtest.Thousands(over), limit))
+	}
+	return strings.Join(all, ", ")
 }
 
 // exceptions counts the cells over the target by their reason.
