@@ -110,11 +110,20 @@ func TestBenchList(t *testing.T) {
 func benchList(t *testing.T, b *dbtest.Bench, n int) {
 	url, load := b.Crowd(t, n)
 	d := openBench(t, url)
+	if n > 1_000_000 {
+		d = openBench(t, url+"&statement_timeout=3s")
+	}
 	c := dbtest.Conn(t, url)
 	must(t, c, `DELETE FROM users WHERE username = 'bench'`)
 	addUser(t, c, "bench", "viewer")
-	r := &runner{t: t, d: d, viewer: signedIn(t, d, c, "bench"), rand: rand.New(rand.NewPCG(1, 1))}
+	r := &runner{t: t, d: d, viewer: signedIn(t, d, c, "bench"), rand: rand.New(rand.NewPCG(1, 1)), rounds: 5}
 	cells := allCells(t)
+	if n > 1_000_000 { // or it would take hours
+		cells = slices.DeleteFunc(cells, func(c *cell) bool {
+			return c.filter != "no filter" && c.kind != "no search"
+		})
+		r.rounds = 3
+	}
 	r.prepare(cells)
 	floor := floorQuery(t, c)
 	floor()
@@ -124,7 +133,7 @@ func benchList(t *testing.T, b *dbtest.Bench, n int) {
 		most = mostAtTenMillion
 	}
 	explain(t, b, url, r.viewer, slow(cells, most))
-	b.Add(t, fmt.Sprintf("1-list-%09d", n), listSection(n, load, cells, floors, most, disk(t, url)))
+	b.Add(t, fmt.Sprintf("1-list-%09d", n), listSection(n, r.rounds, load, cells, floors, most, disk(t, url)))
 	must(t, c, `DELETE FROM users WHERE username = 'bench'`)
 }
 
@@ -169,6 +178,7 @@ type runner struct {
 	d      *db.DB
 	viewer db.Viewer
 	rand   *rand.Rand
+	rounds int // how often each cell is measured
 }
 
 // ask times one statement; it ends when the last row is read.
@@ -250,9 +260,6 @@ func at(q db.ListQuery, c *db.Cursor) db.ListQuery {
 	return q
 }
 
-// rounds is how often each cell is measured.
-const rounds = 5
-
 // measure asks for the cells in an order of chance, for each once to warm up and then several times. The floor's query
 // runs in between, so that its figure is of the same minutes.
 func (r *runner) measure(cells []*cell, floor func() float64) (floors []float64) {
@@ -261,7 +268,7 @@ func (r *runner) measure(cells []*cell, floor func() float64) (floors []float64)
 			floors = append(floors, floor())
 		}
 		c := cells[i]
-		for round := range rounds + 1 {
+		for round := range r.rounds + 1 {
 			if c.empty || c.broken != nil || len(c.ms) > 2 && slices.Min(c.ms) > 500 {
 				break // what takes very long is asked for less often
 			}
@@ -362,7 +369,7 @@ func explain(t *testing.T, b *dbtest.Bench, url string, v db.Viewer, cells []*ce
 }
 
 // listSection writes it up.
-func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most float64, disk string) dbtest.Section {
+func listSection(n, rounds int, load dbtest.Load, cells []*cell, floors []float64, most float64, disk string) dbtest.Section {
 	s := dbtest.Section{Title: "The list at " + dbtest.Thousands(n) + " patients"}
 	var ran, over []*cell
 	var medians, all []float64
@@ -398,6 +405,11 @@ func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most 
 		"This machine is shared and slow. The floor's query (one prepared statement for a page by name, no session, no count, no audit) took "+
 		"%.2f ms in between (median of %d, 95 %% under %.2f ms): read the figures against that.\n\n",
 		dbtest.Thousands(db.CountCap), rounds, most, dbtest.Median(floors), len(floors), dbtest.Quantile(floors, 0.95))
+	if n > 1_000_000 {
+		text.WriteString("Searches with a filter are not among the cells here: those for rare combinations take seconds at this size, and all of them " +
+			"hours. A statement was ended after 3 s (the program's own limit is 10 s), and such a cell stands as failed. The database had been read " +
+			"once before, so that it was in memory.\n\n")
+	}
 	text.WriteString(dbtest.Table([]string{"cells", "median", "95 % under", "99 % under", "slowest cell", "slowest single run", "over the target", "no such page"}, [][]string{{
 		dbtest.Thousands(len(ran)), ms(half), ms(dbtest.Quantile(medians, 0.95)), ms(dbtest.Quantile(medians, 0.99)),
 		ms(dbtest.Quantile(medians, 1)), ms(dbtest.Quantile(all, 1)), dbtest.Thousands(len(over)), dbtest.Thousands(empty)}}))
@@ -408,10 +420,14 @@ func listSection(n int, load dbtest.Load, cells []*cell, floors []float64, most 
 		rows = append(rows, []string{c.String(), ms(dbtest.Median(c.ms)), ms(slices.Max(c.ms))})
 	}
 	text.WriteString(dbtest.Table([]string{"cell", "median", "worst"}, rows))
+	var failed []string
 	for _, c := range over {
 		if c.broken != nil {
-			s.Short = append(s.Short, fmt.Sprintf("%s: it failed (%v).", c, c.broken))
+			failed = append(failed, c.String())
 		}
+	}
+	if len(failed) > 0 {
+		s.Short = append(s.Short, fmt.Sprintf("%d cells had no answer: %s.", len(failed), strings.Join(failed, "; ")))
 	}
 	text.WriteString("\nBy kind of search:\n\n" + byKind(ran, most))
 	text.WriteString("\nThe exceptions, and why:\n\n" + exceptions(over))

@@ -261,6 +261,7 @@ func (b *Bench) write(t testing.TB, dir string) error {
 	slices.Sort(files)
 	var short []string
 	var body strings.Builder
+	var lists []Section
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -270,6 +271,9 @@ func (b *Bench) write(t testing.TB, dir string) error {
 		if err := json.Unmarshal(text, &s); err != nil {
 			return err
 		}
+		if strings.HasPrefix(s.Title, "The list at ") {
+			lists = append(lists, s)
+		}
 		for _, sentence := range s.Short {
 			short = append(short, "- "+s.Title+": "+sentence)
 		}
@@ -278,6 +282,7 @@ func (b *Bench) write(t testing.TB, dir string) error {
 	if len(short) == 0 {
 		short = []string{"Nothing of what is measured here."}
 	}
+	body.WriteString(growth(lists))
 	misspelt, err := os.ReadFile(filepath.Join(b.Dir, MisspeltFile))
 	if err != nil {
 		misspelt = []byte("Not measured in this directory yet: `task prove` writes it when `CHARTROOM_BENCH_DIR` is set.")
@@ -286,6 +291,55 @@ func (b *Bench) write(t testing.TB, dir string) error {
 		machine(t, b) + "\n## What falls short\n\n" + strings.Join(short, "\n") + "\n" + body.String() +
 		"\n## Misspelt names\n\n" + strings.TrimSpace(string(misspelt)) + "\n"
 	return os.WriteFile(benchSetting("REPORT", filepath.Join(Root(), "docs", "performance.md")), []byte(doc), 0o644)
+}
+
+// growth puts the lists of several sizes beside each other: the median of each kind of search, from their tables of every
+// cell.
+func growth(lists []Section) string {
+	if len(lists) < 2 {
+		return ""
+	}
+	var kinds []string
+	medians := map[string]map[int][]float64{}
+	head := []string{"search, without a filter"}
+	for i, s := range lists {
+		head = append(head, strings.TrimPrefix(s.Title, "The list at "))
+		for line := range strings.SplitSeq(s.Text, "\n") {
+			cells := strings.Split(strings.Trim(line, "| "), " | ")
+			if len(cells) < 6 || cells[2] != "no filter" {
+				continue
+			}
+			kind := cells[0]
+			if medians[kind] == nil {
+				medians[kind] = map[int][]float64{}
+				kinds = append(kinds, kind)
+			}
+			for _, c := range cells[3:] {
+				for text := range strings.SplitSeq(c, " / ") {
+					if v, err := strconv.ParseFloat(strings.Trim(text, "* |"), 64); err == nil {
+						medians[kind][i] = append(medians[kind][i], v)
+					}
+				}
+			}
+		}
+	}
+	var rows [][]string
+	for _, k := range kinds {
+		row := []string{k}
+		for i := range lists {
+			all := medians[k][i]
+			row = append(row, fmt.Sprintf("%.1f, %.1f", Median(all), Quantile(all, 1)))
+		}
+		first, last := Median(medians[k][max(0, len(lists)-2)]), Median(medians[k][len(lists)-1])
+		verdict := "flat"
+		if last > 2*first {
+			verdict = fmt.Sprintf("grows: × %.1f", last/first)
+		}
+		rows = append(rows, append(row, verdict))
+	}
+	return "\n## What is flat and what is not\n\nThe median of all sorts and pages, and the slowest of them, in milliseconds. What takes less than twice the time " +
+		"with ten times the patients is called flat; the last two sizes are compared.\n\n" +
+		Table(append(head, "from the last but one to the last"), rows)
 }
 
 // MisspeltFile, in the bench's directory, is Markdown that the proof of the search for misspelt names leaves there.
