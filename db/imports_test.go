@@ -27,6 +27,7 @@ func editedByHand(t *testing.T, c *pgx.Conn, id, family string) {
 	must(t, c, `WITH old AS (
 			SELECT p.id, p.version, p.updated_at, p.updated_by, p.import_id, r.resource, p.resource_sha, p.imported_sha
 			FROM patients p JOIN patient_resources r ON r.patient_id = p.id WHERE import_key = 'id:' || $1
+			FOR UPDATE OF p, r -- as an import does, or each could wait for the other
 		), kept AS (
 			INSERT INTO patient_versions (patient_id, version, recorded, updated_by, import_id, resource, resource_sha, imported_sha) SELECT * FROM (
 				SELECT id, version, updated_at, updated_by, import_id, resource, resource_sha, imported_sha FROM old) o
