@@ -377,14 +377,11 @@ func actor() string {
 type serveCmd struct{ needsDatabase }
 
 func (serveCmd) Run(a *app) error {
-	d, err := a.openDB()
+	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := a.migrator().Up(a.ctx); err != nil {
-		return err
-	}
 	if a.settings.keyMadeUp {
 		a.log.Warn("SESSION_SECRET_KEY is not set, so a key was made up: everybody is signed out when this process ends")
 	}
@@ -571,14 +568,11 @@ type userCreateCmd struct {
 }
 
 func (c userCreateCmd) Run(a *app) error {
-	d, err := a.openDB()
+	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := a.migrator().Up(a.ctx); err != nil {
-		return err
-	}
 	password, err := c.read(a)
 	if err != nil {
 		return err
@@ -1081,14 +1075,11 @@ func (c demoCmd) Run(a *app) error {
 	a.settings.databaseURL = server.URL("chartroom")
 	a.settings.migrateURL, a.settings.databaseCA = a.settings.databaseURL, ""
 	a.settings.sessionKeys = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}
-	d, err := a.openDB()
+	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := a.migrator().Up(a.ctx); err != nil {
-		return err
-	}
 	signIns, err := a.demoUsers(d, secret)
 	if err != nil {
 		return err

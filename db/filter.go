@@ -54,10 +54,7 @@ func (f Filter) Empty() bool { return f == Filter{} }
 // only counts when it may lie within the span. Status and gender come from fixed lists and stand in the text itself: the
 // partial indexes are for some of their values only.
 func (f Filter) where(b *builder) string {
-	all := []string{"true"}
-	if slices.Contains(Statuses, f.Status) {
-		all = append(all, "p.status = '"+f.Status+"'")
-	}
+	all := []string{"true" + f.status()}
 	switch {
 	case f.Gender == "unknown":
 		all = append(all, "(p.gender IS NULL OR p.gender = 'unknown')")
@@ -115,11 +112,13 @@ func (f Filter) ids(b *builder, limit string) (sql string, whole bool) {
 		return "(SELECT p.id FROM patients p WHERE " + allowed + " AND " + span + f.status() + " AND " + where + " ORDER BY " + order + " LIMIT " + limit + ")"
 	}
 	switch {
-	case f.odd() && f.Gender == "other":
-		return read("p.gender = 'other'", "p.gender, p.status, p.birth_key, p.id"), f.BornFrom == ""
 	case f.odd():
-		return read("p.gender = 'unknown'", "p.gender, p.status, p.birth_key, p.id") + " UNION ALL " +
-			read("p.gender IS NULL", "p.gender, p.status, p.birth_key, p.id"), f.BornFrom == ""
+		const order = "p.gender, p.status, p.birth_key, p.id"
+		sql = read("p.gender = '"+f.Gender+"'", order)
+		if f.Gender == "unknown" {
+			sql += " UNION ALL " + read("p.gender IS NULL", order)
+		}
+		return sql, f.BornFrom == ""
 	case f.gone():
 		return read("true", "p.status, p.birth_key, p.id"), f.BornFrom == "" && f.Gender == ""
 	}

@@ -417,41 +417,34 @@ func rewrite(ctx context.Context, tx pgx.Tx, by string, rows []newVersion) ([]st
 // converge notes that what was changed here is now what comes from outside too. No version begins and no conflict waits
 // any more.
 func converge(ctx context.Context, tx pgx.Tx, rows []importRow) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	rows = byID(rows)
-	done, err := tx.Exec(ctx, `
-		WITH incoming AS (
-			SELECT * FROM unnest(@ids::uuid[], @seen::integer[]) AS t (id, seen)
-		), settled AS (
+	return asSeen(ctx, tx, rows, pgx.NamedArgs{}, `, settled AS (
 			DELETE FROM patient_conflicts c USING incoming i WHERE c.patient_id = i.id
 		)
-		UPDATE patients p SET imported_sha = p.resource_sha FROM incoming i WHERE p.id = i.id AND p.version = i.seen`,
-		pgx.NamedArgs{"ids": each(rows, func(r importRow) string { return r.known.ID }),
-			"seen": each(rows, func(r importRow) int32 { return int32(r.known.Version) })})
-	if err == nil && done.RowsAffected() != int64(len(rows)) {
-		err = errMeanwhile
-	}
-	return err
+		UPDATE patients p SET imported_sha = p.resource_sha FROM incoming i WHERE p.id = i.id AND p.version = i.seen`)
 }
 
 // confirm notes that this import brought again what another one had written.
 func (im *Import) confirm(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+	return asSeen(ctx, tx, rows, pgx.NamedArgs{"import": im.number}, `
+		INSERT INTO patient_confirmations AS c (patient_id, import_id, first_id, last_id)
+		SELECT p.id, p.import_id, @import, @import FROM incoming i JOIN patients p ON p.id = i.id AND p.version = i.seen ORDER BY p.id
+		ON CONFLICT (patient_id, import_id) DO UPDATE SET first_id = least(c.first_id, EXCLUDED.first_id),
+			last_id = greatest(c.last_id, EXCLUDED.last_id)`)
+}
+
+// asSeen runs a statement about the rows' patients, which stand in incoming with the version that was seen. It must write
+// one row for each; errMeanwhile when a patient is not any more what it was.
+func asSeen(ctx context.Context, tx pgx.Tx, rows []importRow, args pgx.NamedArgs, statement string) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	rows = byID(rows)
+	args["ids"] = each(rows, func(r importRow) string { return r.known.ID })
+	args["seen"] = each(rows, func(r importRow) int32 { return int32(r.known.Version) })
 	done, err := tx.Exec(ctx, `
 		WITH incoming AS (
 			SELECT * FROM unnest(@ids::uuid[], @seen::integer[]) AS t (id, seen)
-		)
-		INSERT INTO patient_confirmations AS c (patient_id, import_id, first_id, last_id)
-		SELECT p.id, p.import_id, @import, @import FROM incoming i JOIN patients p ON p.id = i.id AND p.version = i.seen ORDER BY p.id
-		ON CONFLICT (patient_id, import_id) DO UPDATE SET first_id = least(c.first_id, EXCLUDED.first_id),
-			last_id = greatest(c.last_id, EXCLUDED.last_id)`,
-		pgx.NamedArgs{"import": im.number, "ids": each(rows, func(r importRow) string { return r.known.ID }),
-			"seen": each(rows, func(r importRow) int32 { return int32(r.known.Version) })})
+		)`+statement, args)
 	if err == nil && done.RowsAffected() != int64(len(rows)) {
 		err = errMeanwhile
 	}
