@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,7 @@ type DB struct {
 	sessions *SessionStore
 	idle     time.Duration
 	program  string
+	crowded  atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
 }
 
 // Open makes the pool and waits for the database to answer, up to 30 s: containers often start side by side.

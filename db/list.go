@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // PageSizes are how many patients a page of the list may show; the first is the usual one.
@@ -17,14 +18,24 @@ var PageSizes = []int{25, 50, 100}
 // CountCap is where counting stops: the exact number of a large set costs more than the page that shows it.
 const CountCap = 1000
 
+// crowdedFor is how long "more than CountCap patients in all" is believed once it was seen. It is about nobody, hardly ever
+// changes, and finding it out costs a tenth of the page (measured).
+const crowdedFor = time.Minute
+
 // How much a search may look at. They bound its time, whatever was typed; the figures are in docs/performance.md.
 const (
 	countVisits = 3000   // rows, to count those that match
 	leadProbe   = 2000   // index entries, to find out which field of a search leads to fewest rows
 	leastFew    = 4000   // matches that are few enough to be sorted at once,
 	mostFew     = 16_000 // growing with the square root of the number of patients
-	fewOfSome   = 20_000 // the same, where those that match are only some of what the way leads to
 )
+
+// reach is how far a way to matches is followed; tests shorten it, so that few patients are many.
+var reach = struct{ some, long, share int }{
+	some:  20_000,  // index entries that are few, where those that match are only some of what the way leads to
+	long:  300_000, // index entries, to find those that are on two ways
+	share: 80,      // the first of these two is followed to one in so many of all patients
+}
 
 // Sort is an order of the list.
 type Sort string
@@ -138,6 +149,9 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		q.Cursor != nil && !q.Cursor.fits(q.Sort) {
 		return PatientList{}, ErrListQuery
 	}
+	everybody := q.Count && q.Search.Empty() && q.Filter.Empty()
+	crowded := everybody && time.Now().UnixNano() < d.crowded.Load()
+	q.Count = q.Count && !crowded
 	b := &builder{args: d.viewerArgs(v)}
 	b.args["list_user"], b.args["searched"], b.args["sort"], b.args["filtered"] = q.UserID, !q.Search.Empty(), string(q.Sort), !q.Filter.Empty()
 	statement := viewerCTE + `, permitted AS MATERIALIZED (
@@ -158,6 +172,15 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
 	l, err := q.listFrom(all)
+	switch {
+	case err != nil:
+	case !crowded && everybody && l.FoundMore:
+		d.crowded.Store(time.Now().Add(crowdedFor).UnixNano())
+	case crowded && !l.HasNext && q.Cursor == nil && !q.Last: // not any more
+		l.Found = len(l.Rows)
+	case crowded:
+		l.Found, l.FoundMore = CountCap, true
+	}
 	if err == nil && q.Sort == SortBest && q.Count && !l.FoundMore && l.Found < fewExact {
 		l.Similar, err = d.similar(ctx, v, q)
 	}
@@ -493,44 +516,85 @@ func (q ListQuery) foundSorted(b *builder, some bool) string {
 // fewCTE collects ids, along each way that leads to all that match, as far as that is worth while; what several ways have
 // in common is what may match. chosen says whether these are few. The second result gives the ids, none when they are not.
 func (q ListQuery) fewCTE(b *builder) (string, string) {
-	var ways []string
-	limit := strconv.Itoa(fewOfSome + 1)
+	var ways []func(limit int) string
+	crossed := true // two ways may be long, and yet have little in common
 	if !q.Search.Empty() && q.Sort != SortBest {
 		leads := q.Search.leads()
 		if q.hasWay() {
 			leads = leads[:1] // and the filter is the other way
 		}
 		for _, lead := range leads {
-			ways = append(ways, q.Search.ids(b, lead, limit, func(g group) bool { return q.hasWay() || !q.isAlong(g) }))
+			ways = append(ways, func(limit int) string {
+				return q.Search.ids(b, lead, strconv.Itoa(limit), func(g group) bool { return q.hasWay() || !q.isAlong(g) })
+			})
+			crossed = crossed && (q.hasWay() || slices.ContainsFunc(q.Search.fields[lead].parts, func(part string) bool {
+				return utf8.RuneCountInString(part) > 1
+			}))
 		}
 	}
 	whole := q.Filter.Empty()
 	if q.hasWay() {
-		var way string
-		way, whole = q.Filter.ids(b, limit)
-		ways = append(ways, way)
+		ways = append(ways, func(limit int) string {
+			sql, _ := q.Filter.ids(b, strconv.Itoa(limit))
+			return sql
+		})
+		_, whole = q.Filter.ids(b, "0")
 	}
 	// One way leads to what matches and nothing else, if there is no other condition.
-	atMost := strconv.Itoa(fewOfSome)
+	atMost := strconv.Itoa(reach.some)
 	if len(ways) == 1 && whole && len(q.Search.fields) <= 1 {
-		atMost = fmt.Sprintf("(SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer FROM pg_class WHERE oid = 'patients'::regclass)", mostFew, leastFew)
+		atMost = fmt.Sprintf("(SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer FROM pg_class WHERE oid = 'patients'::regclass)", min(mostFew, reach.some), leastFew)
 	}
 	sql := `, at_most AS MATERIALIZED (SELECT ` + atMost + ` AS k)`
 	var short, ids []string
 	for i, way := range ways {
-		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way)
+		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way(reach.some+1))
 		sql += fmt.Sprintf(`, short%d AS MATERIALIZED (SELECT count(*) <= (SELECT k FROM at_most) AS yes FROM way%d)`, i, i)
 		short = append(short, fmt.Sprintf("(SELECT yes FROM short%d)", i))
 		// A way that is too long says nothing: everybody may be on it.
 		ids = append(ids, fmt.Sprintf("SELECT id FROM way%d WHERE (SELECT yes FROM short%d)", i, i))
 	}
-	common := ids[0]
+	common, few := ids[0], strings.Join(short, " OR ")
 	if len(ids) == 2 {
 		common += " UNION ALL " + ids[1]
 		both := "SELECT id FROM way0 INTERSECT SELECT id FROM way1"
 		common = `SELECT id FROM (` + both + `) b WHERE ` + short[0] + ` AND ` + short[1] + `
 			UNION ALL SELECT id FROM (` + common + `) e WHERE NOT (` + short[0] + ` AND ` + short[1] + `)`
 	}
-	sql += `, chosen AS MATERIALIZED (SELECT ` + strings.Join(short, " OR ") + ` AS few)`
+	if len(ids) == 2 && crossed {
+		first, second := ways[0], ways[1]
+		if q.hasWay() {
+			first, second = second, first
+		}
+		sql += crossingCTE(few, first, second, q.hasWay())
+		common += ` UNION ALL SELECT id FROM crossing WHERE (SELECT few FROM crossed)`
+		few += ` OR (SELECT few FROM crossed)`
+	}
+	sql += `, chosen AS MATERIALIZED (SELECT ` + few + ` AS few)`
 	return sql, "SELECT DISTINCT id FROM (" + common + ") x"
+}
+
+// crossingCTE follows two ways further, where neither is short, and makes crossing of what they have in common; crossed says
+// whether that is all of it, and few. Two ways that one in eighty patients is on each are read in the time in which a walk
+// through everybody meets a page of those who are on both (measured at ten million). enough says that the first leads to
+// few enough to look at each, should the second be much longer still.
+func crossingCTE(short string, first, second func(limit int) string, enough bool) string {
+	alone := "false"
+	if enough {
+		alone = "NOT (SELECT yes FROM met)"
+	}
+	return fmt.Sprintf(`, reach AS MATERIALIZED (
+		SELECT CASE WHEN NOT (%[1]s) AND f.k > %[2]d THEN f.k ELSE 0 END AS k
+		FROM (SELECT least(%[3]d, reltuples / %[7]d)::integer AS k FROM pg_class WHERE oid = 'patients'::regclass) f
+	), long0 AS MATERIALIZED (SELECT id FROM (%[4]s) w LIMIT (SELECT CASE WHEN k > 0 THEN k + 1 ELSE 0 END FROM reach)
+	), whole AS MATERIALIZED (SELECT k > 0 AND (SELECT count(*) FROM long0) <= k AS yes FROM reach
+	), long1 AS MATERIALIZED (SELECT id FROM (%[5]s) w LIMIT CASE WHEN (SELECT yes FROM whole) THEN %[3]d + 1 ELSE 0 END
+	), met AS MATERIALIZED (SELECT yes AND (SELECT count(*) FROM long1) <= %[3]d AS yes FROM whole
+	), crossing AS MATERIALIZED (
+		SELECT DISTINCT id FROM (
+			SELECT id FROM long0 WHERE (SELECT yes FROM met) AND id IN (SELECT id FROM long1)
+			UNION ALL SELECT id FROM long0 WHERE (SELECT yes FROM whole) AND %[6]s
+		) c
+	), crossed AS MATERIALIZED (SELECT met.yes AND (SELECT count(*) FROM crossing) <= %[2]d OR whole.yes AND %[6]s AS few FROM whole, met)`,
+		short, reach.some, reach.long, first(reach.long+1), second(reach.long+1), alone, reach.share)
 }

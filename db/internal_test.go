@@ -1,0 +1,10 @@
+package db
+
+import "testing"
+
+// SetReach shortens how far ways to matches are followed, for the rest of a test.
+func SetReach(t *testing.T, some, long, share int) {
+	before := reach
+	t.Cleanup(func() { reach = before })
+	reach.some, reach.long, reach.share = some, long, share
+}
