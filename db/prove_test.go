@@ -334,6 +334,10 @@ func TestProveSearchIsRight(t *testing.T) {
 	sorts := []db.Sort{db.SortName, db.SortBirth, db.SortMRN, db.SortUpdated}
 	found := 0
 	for i := range 500 {
+		if i == 250 { // from here on as with very many patients
+			must(t, c, `ANALYZE patients`)
+			db.SetReach(t, 300, 5000, 50)
+		}
 		text := drawTerm(rnd, people[ids[rnd.IntN(len(ids))]])
 		s, err := db.ParseSearch(text, false)
 		if err != nil || s.Empty() {
