@@ -85,7 +85,7 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 	role := pgx.Identifier{app.User}.Sanitize()
 	_, err = conn.Exec(ctx, strings.ReplaceAll(`
 		GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, ended_sessions, patients, patient_resources, patient_terms,
-			patient_versions, patient_conflicts, patient_confirmations, imports TO role;
+			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts TO role;
 		GRANT SELECT, INSERT ON name_words, name_typos TO role;
 		GRANT SELECT, INSERT ON audit_events TO role;
 		GRANT SELECT ON schema_migrations TO role;
