@@ -577,6 +577,9 @@ func (c userCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := db.CheckPassword(password, c.Username, c.Email, a.settings.clinic); err != nil {
+		return err
+	}
 	u, err := d.CreateUser(a.ctx, actor(), db.NewUser{Username: c.Username, Email: c.Email, Role: c.Role, Password: password})
 	if err != nil {
 		return err
@@ -662,6 +665,9 @@ func (c userSetPasswordCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		if err := db.CheckPassword(password, c.Username, a.settings.clinic); err != nil {
+			return err
+		}
 		if err := d.SetPassword(a.ctx, actor(), c.Username, password); err != nil {
 			return err
 		}
@@ -677,7 +683,7 @@ func (hashPasswordCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	hash, err := db.HashPassword(password)
+	hash, err := db.HashPassword(password, a.settings.clinic)
 	if err != nil {
 		return err
 	}

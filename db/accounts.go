@@ -107,7 +107,7 @@ func (d *DB) SignIn(ctx context.Context, username, password string, from Viewer,
 // upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the
 // rule for new ones keeps its hash: the rule is for its next change, not for keeping people out.
 func (d *DB) upgradeHash(ctx context.Context, id int, old, password string) error {
-	hash, err := HashPassword(password)
+	hash, err := hashAt(bcryptCost, password)
 	if err != nil {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (d *DB) CreateUser(ctx context.Context, actor string, n NewUser) (User, err
 	if n.Role != "" && !slices.Contains(Roles, n.Role) {
 		return User{}, fmt.Errorf("the role must be one of %s", strings.Join(Roles, ", "))
 	}
-	hash, err := HashPassword(n.Password)
+	hash, err := HashPassword(n.Password, n.Username, n.Email)
 	if err != nil {
 		return User{}, err
 	}
@@ -211,7 +211,7 @@ func (d *DB) EnableUser(ctx context.Context, actor, username string) error {
 // SetPassword gives an account a new password and ends its sessions, also those of sign-ins that are under way with
 // the old one.
 func (d *DB) SetPassword(ctx context.Context, actor, username, password string) error {
-	hash, err := HashPassword(password)
+	hash, err := HashPassword(password, username)
 	if err != nil {
 		return err
 	}
