@@ -127,7 +127,7 @@ func TestTheWordListsAreThere(t *testing.T) {
 	}
 	for _, word := range []string{"password", "correct", "mary", "smith"} {
 		found := false
-		l.find([]rune(word), func(length int, _ uint32, _ int) { found = found || length == len(word) })
+		l.find([]rune(word), func(length int, _ uint16, _ int) { found = found || length == len(word) })
 		if !found {
 			t.Errorf("%q is not found", word)
 		}

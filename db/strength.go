@@ -79,17 +79,17 @@ func newEstimate(typed []rune) *estimation {
 	backwards := slices.Clone(e.lower)
 	slices.Reverse(backwards)
 	for i := range n {
-		list.find(e.lower[i:], func(length int, rank uint32, changed int) {
+		list.find(e.lower[i:], func(length int, rank uint16, changed int) {
 			e.word(i, i+length, rank, float64(changed))
 		})
-		list.find(backwards[i:], func(length int, rank uint32, changed int) {
+		list.find(backwards[i:], func(length int, rank uint16, changed int) {
 			e.word(n-i-length, n-i, rank, float64(changed)+1)
 		})
 	}
 	return e
 }
 
-func (e *estimation) word(from, to int, rank uint32, extra float64) {
+func (e *estimation) word(from, to int, rank uint16, extra float64) {
 	e.words[from] = append(e.words[from], step{to, patternBits + math.Log2(float64(rank)) + capitalBits(e.typed[from:to]) + extra})
 }
 
@@ -269,7 +269,7 @@ var meant = map[rune]string{'4': "a", '@': "a", '8': "b", '(': "c", '3': "e", 'â
 type wordList struct {
 	text   []byte   // one after the other, in the order of bytes
 	start  []uint32 // of each in text, and the end of the last
-	rank   []uint32 // from 1, the most frequent; that of the list in which it is most frequent
+	rank   []uint16 // from 1, the most frequent; that of the list in which it is most frequent
 	common []bool   // it is a common password
 }
 
@@ -278,37 +278,37 @@ var commonWords = sync.OnceValue(loadWords)
 
 func loadWords() wordList {
 	type entry struct {
-		from, to, rank uint32
-		common         bool
+		from   uint32
+		rank   uint16
+		length uint8
+		common bool
 	}
-	var raw []byte
-	all := make([]entry, 0, 100_000)
+	raw, all := make([]byte, 0, 640<<10), make([]entry, 0, 88<<10)
 	for _, name := range []string{"Passwords", "English", "MaleNames", "FemaleNames", "Surnames"} {
 		file := data.MustAsset("data/" + name + ".json") // an object with one array of words without escapes
 		_, file, _ = bytes.Cut(file, []byte("["))
-		for rank := uint32(1); ; rank++ {
+		for rank := 1; ; rank++ {
 			_, rest, _ := bytes.Cut(file, []byte(`"`))
 			word, rest, more := bytes.Cut(rest, []byte(`"`))
 			if !more {
 				break
 			}
-			from := uint32(len(raw))
+			all = append(all, entry{uint32(len(raw)), uint16(min(rank, math.MaxUint16)), uint8(min(len(word), math.MaxUint8)), name == "Passwords"})
 			raw = append(raw, word...)
-			all = append(all, entry{from, uint32(len(raw)), rank, name == "Passwords"})
 			file = rest
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int {
-		return cmp.Or(bytes.Compare(raw[a.from:a.to], raw[b.from:b.to]), cmp.Compare(a.rank, b.rank))
-	})
-	l := wordList{make([]byte, 0, len(raw)), make([]uint32, 0, len(all)+1), make([]uint32, 0, len(all)), make([]bool, 0, len(all))}
+	word := func(e entry) []byte { return raw[e.from : e.from+uint32(e.length)] }
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(bytes.Compare(word(a), word(b)), cmp.Compare(a.rank, b.rank)) })
+	n := len(all)
+	l := wordList{make([]byte, 0, len(raw)), make([]uint32, 0, n+1), make([]uint16, 0, n), make([]bool, 0, n)}
 	for i, e := range all {
-		if i > 0 && bytes.Equal(raw[e.from:e.to], raw[all[i-1].from:all[i-1].to]) {
+		if i > 0 && bytes.Equal(word(e), word(all[i-1])) {
 			l.common[len(l.common)-1] = l.common[len(l.common)-1] || e.common
 			continue
 		}
 		l.start = append(l.start, uint32(len(l.text)))
-		l.text = append(l.text, raw[e.from:e.to]...)
+		l.text = append(l.text, word(e)...)
 		l.rank = append(l.rank, e.rank)
 		l.common = append(l.common, e.common)
 	}
@@ -326,7 +326,7 @@ func (l wordList) isCommon(password string) bool {
 
 // find calls found for each word of three letters or more that s begins with, also where signs stand for letters
 // (changed counts them). Shorter words cost more than their letters.
-func (l wordList) find(s []rune, found func(length int, rank uint32, changed int)) {
+func (l wordList) find(s []rune, found func(length int, rank uint16, changed int)) {
 	var walk func(low, high, depth, changed int)
 	walk = func(low, high, depth, changed int) {
 		if low == high {
