@@ -28,7 +28,7 @@ const (
 
 // CheckPassword says why a new password is refused, or nil. It asks for length and nothing else: rules of composition
 // make passwords worse (SP 800-63B-4, 3.1.1.2).
-func CheckPassword(password string) error {
+func CheckPassword(password string, words ...string) error {
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
 		return errors.New("the password holds bytes that are not text")
@@ -41,12 +41,12 @@ func CheckPassword(password string) error {
 }
 
 // HashPassword gives the hash to store. It takes about a quarter of a second.
-func HashPassword(password string) (string, error) {
-	return hashAt(bcryptCost, password)
+func HashPassword(password string, words ...string) (string, error) {
+	return hashAt(bcryptCost, password, words...)
 }
 
-func hashAt(cost int, password string) (string, error) {
-	if err := CheckPassword(password); err != nil {
+func hashAt(cost int, password string, words ...string) (string, error) {
+	if err := CheckPassword(password, words...); err != nil {
 		return "", err
 	}
 	p, prefix := []byte(norm.NFC.String(password)), ""
