@@ -55,7 +55,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	next := r.Clone(r.Context())
 	next.URL = &url.URL{Path: r.PostForm.Get("to")}
 	if !s.isFresh(next) {
-		return errBadForm
+		return s.unreadable(r)
 	}
 	in, err := s.DB.Confirm(r.Context(), scopeOf(r).viewer, r.PostForm.Get("password"), s.deviceOf(r), r.UserAgent())
 	if status, said, ok := notGranted(w, err, "That is not your password."); ok {
