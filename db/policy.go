@@ -19,43 +19,40 @@ const (
 	maxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
 )
 
-// PasswordProblem is why a new password is refused: a sentence that says what to do, without its capital and full stop.
-type PasswordProblem string
-
-func (p PasswordProblem) Error() string { return string(p) }
-
-const (
-	notText   = PasswordProblem("the password holds bytes that are not text; type it again")
-	tooCommon = PasswordProblem("this password is one of those that are tried first; choose several words that have nothing to do with each other")
-	tooWeak   = PasswordProblem("this password would be guessed quickly: it is made of common words, sequences or repetitions; " +
+// Why a new password is refused, and what to do.
+var (
+	errNotText   = errors.New("the password holds bytes that are not text; type it again")
+	errCommon    = errors.New("this password is one of those that are tried first; choose several words that have nothing to do with each other")
+	errGuessable = errors.New("this password would be guessed quickly: it is made of common words, sequences or repetitions; " +
 		"add two or three words that have nothing to do with each other")
-	tooOwn = PasswordProblem("this password is made of your own name or address, or of words that belong to this place; " +
+	errOwnWords = errors.New("this password is made of your own name or address, or of words that belong to this place; " +
 		"leave them out, or add three or four words that have nothing to do with them")
 )
 
 // contextWords are the product's own (ASVS 6.1.2); the user's and the clinic's come with each call.
 var contextWords = []string{"chartroom", "patient", "patients", "aptible"}
 
-// CheckPassword says why a new password is refused, as a PasswordProblem, or nil. words are the user's own name and
-// e-mail address and the clinic's name. It asks for length, and that the password is not guessed quickly; nothing about
-// which characters it is made of, because such rules make passwords worse (SP 800-63B-4, 3.1.1.2). A long password may
-// hold any word. The first call in a process takes some 40 ms longer than others, which take less than one.
+// CheckPassword says why a new password is refused, as a sentence without its capital and full stop, or nil. words are
+// the user's own name and e-mail address and the clinic's name. It asks for length, and that the password is not guessed
+// quickly; nothing about which characters it is made of, because such rules make passwords worse (SP 800-63B-4,
+// 3.1.1.2). A long password may hold any word. The first call in a process takes some 50 ms longer than the others, which
+// take less than one.
 func CheckPassword(password string, words ...string) error {
 	if err := checkLength(password); err != nil {
 		return err
 	}
 	password = norm.NFC.String(password)
 	lower := strings.ToLower(password)
-	own := ownWords(append(words, contextWords...))
+	own := ownWords(slices.Concat(contextWords, words))
 	switch {
 	case slices.Contains(own, lower):
-		return tooOwn
+		return errOwnWords
 	case commonWords().isCommon(lower):
-		return tooCommon
+		return errCommon
 	case estimate(password, nil) < strongBits:
-		return tooWeak
+		return errGuessable
 	case estimate(password, own) < strongBits:
-		return tooOwn
+		return errOwnWords
 	}
 	return nil
 }
@@ -82,14 +79,14 @@ func SuggestPassphrase() (string, error) {
 // checkLength is the part of the policy that also holds for a password that is hashed anew at sign-in.
 func checkLength(password string) error {
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return notText
+		return errNotText
 	}
 	if len(password) > maxPasswordBytes {
-		return PasswordProblem(fmt.Sprintf("the password must have at most %d bytes; make it shorter", maxPasswordBytes))
+		return fmt.Errorf("the password must have at most %d bytes; make it shorter", maxPasswordBytes)
 	}
 	if n := utf8.RuneCountInString(norm.NFC.String(password)); n < MinPasswordLength {
-		return PasswordProblem(fmt.Sprintf("the password must have at least %d characters, and this one has %d; several words are easy to remember",
-			MinPasswordLength, n))
+		return fmt.Errorf("the password must have at least %d characters, and this one has %d; several words are easy to remember",
+			MinPasswordLength, n)
 	}
 	return nil
 }

@@ -499,7 +499,7 @@ func TestProveSignInTakesTheSameTimeForEveryRefusal(t *testing.T) {
 	for range 15 {
 		for _, name := range []string{"known", "unknown", "off", "weak", "odd", "broken"} {
 			start := time.Now()
-			if _, err := d.SignIn(context.Background(), name, "a wrong password", db.Viewer{}, ""); err == nil {
+			if _, err := d.SignIn(context.Background(), db.SignInForm{Username: name, Password: "a wrong password", From: db.Viewer{}, UserAgent: ""}); err == nil {
 				t.Fatal(name)
 			}
 			times[name] = append(times[name], time.Since(start))

@@ -43,6 +43,7 @@ type Server struct {
 	sealer   sealer
 	assets   assets
 	format   format
+	routed   *http.ServeMux
 	handler  http.Handler
 	now      func() time.Time
 
@@ -70,7 +71,8 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.handler = s.middleware(s.mux())
+	s.routed = s.mux()
+	s.handler = s.middleware(s.routed)
 	return s, nil
 }
 
@@ -81,6 +83,9 @@ func cookieName(secure bool) string {
 	}
 	return "chartroom"
 }
+
+// deviceCookie is how a browser is known again that somebody has signed in from. It opens nothing.
+func deviceCookie(secure bool) string { return cookieName(secure) + "-device" }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
