@@ -81,8 +81,8 @@ var changing = regexp.MustCompile(`nonce="[^"]*"|Request [\w-]+`)
 // refusedUsers are accounts that a sign-in is refused for in all ways that there are; nobody is the user that is not there.
 func refusedUsers(s *site) []string {
 	s.exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('off', $1, false), ('odd', 'not a hash', true),
-		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('locked', $1, true)`, passwordHash)
-	return []string{"viewer", "nobody", "off", "odd", "weak", "locked"}
+		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('broken', '$2b$12$................................_not_base64_________x', true), ('locked', $1, true)`, passwordHash)
+	return []string{"viewer", "nobody", "off", "odd", "weak", "broken", "locked"}
 }
 
 // throttleStates are what may be known of a name; each is set before a try of each name.
