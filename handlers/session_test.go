@@ -81,8 +81,8 @@ var changing = regexp.MustCompile(`nonce="[^"]*"|Request [\w-]+`)
 // refusedUsers are accounts that a sign-in is refused for in all ways that there are; nobody is the user that is not there.
 func refusedUsers(s *site) []string {
 	s.exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('off', $1, false), ('odd', 'not a hash', true),
-		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('locked', $1, true)`, passwordHash)
-	return []string{"viewer", "nobody", "off", "odd", "weak", "locked"}
+		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('broken', '$2b$12$................................_not_base64_________x', true), ('locked', $1, true)`, passwordHash)
+	return []string{"viewer", "nobody", "off", "odd", "weak", "broken", "locked"}
 }
 
 // throttleStates are what may be known of a name; each is set before a try of each name.
@@ -162,6 +162,54 @@ func TestEveryRefusalLooksTheSame(t *testing.T) {
 		if a := s.browser().post("/login", "username", "viewer", "password", odd); a.status != 422 || odd != "" && strings.Contains(a.body, odd) {
 			t.Errorf("%.20q: %d, or the password is on the page", odd, a.status)
 		}
+	}
+}
+
+func TestASignInPageLeftOpenOvernightStillWorks(t *testing.T) {
+	s := newSite(t)
+	b := s.as("viewer")
+	s.exec(`UPDATE sessions SET last_seen_at = now() - interval '10 hours'`)
+	if err := s.DB.Housekeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The form holds nothing that grows old, and a session that has ended is no hindrance.
+	page := b.get("/patients")
+	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients" {
+		t.Fatalf("%d to %q", page.status, page.header.Get("Location"))
+	}
+	a := b.post("/login", "username", "viewer", "password", password, "next", "/patients", "csrf_token", "of another day")
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/patients" {
+		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
+	}
+	if a := b.get("/patients"); a.status != http.StatusOK {
+		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+func TestTheDeviceCookieOpensNothingAndIsSetAtSignInOnly(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	for name, secure := range map[string]bool{"chartroom-device": false, "__Host-chartroom-device": true} {
+		if got := deviceCookie(secure); got != name {
+			t.Errorf("its name is %q", got)
+		}
+	}
+	a := b.post("/login", "username", "viewer", "password", password)
+	set := b.cookies["chartroom-device"]
+	if a.status != http.StatusSeeOther || set == nil || !set.HttpOnly || set.SameSite != http.SameSiteLaxMode || set.Path != "/" || set.Domain != "" || set.MaxAge != 365*24*60*60 {
+		t.Fatalf("%d, %+v", a.status, set)
+	}
+	alone := s.browser()
+	alone.cookies["chartroom-device"] = set
+	if a := alone.get("/patients"); a.status != http.StatusSeeOther {
+		t.Errorf("it opened the list: %d", a.status)
+	}
+	if n := scan[int](s, `SELECT count(*) FROM known_devices WHERE position($1 IN known_devices::text) > 0`, set.Value[:20]); n != 0 {
+		t.Error("its value stands in the database")
+	}
+	delete(b.cookies, "chartroom")
+	if a := b.post("/login", "username", "viewer", "password", "wrong"); a.header.Get("Set-Cookie") != "" {
+		t.Error("a refusal sets a cookie")
 	}
 }
 
