@@ -248,3 +248,54 @@ func TestTheMatrixIsDocumented(t *testing.T) {
 		t.Error("docs/access.md is not what the matrix says: `go test ./handlers -run Matrix -update` writes it")
 	}
 }
+
+// TestFieldsThatAreNotTheFormsAreIgnored: what a form does not show cannot be written by it (ASVS 8.2.3, 15.3.3).
+func TestFieldsThatAreNotTheFormsAreIgnored(t *testing.T) {
+	s, path := onePatient(t)
+	b := s.as(db.RoleClinician)
+	const stored = `SELECT resource::text FROM patient_resources`
+	before := scan[string](s, stored)
+	var sent []string
+	for name, value := range b.get(path + "/edit").fields() {
+		if name == "city" {
+			value = "Quimby"
+		}
+		sent = append(sent, name, value)
+	}
+	sent = append(sent, "id", "planted", "resource", `{"planted":true}`, "ssn", "planted", "maritalStatus", "planted", "author", "planted",
+		"user_id", "1", "role", db.RoleAdmin, "is_active", "false", "created_at", "1999-01-01")
+	if a := b.post(path, sent...); a.status != http.StatusSeeOther {
+		t.Fatalf("%d\n%.400s", a.status, a.body)
+	}
+	after := scan[string](s, stored)
+	if after == before || strings.Contains(after, "planted") || !strings.Contains(after, "Quimby") {
+		t.Errorf("%s\nbefore: %s", after, before)
+	}
+	if n := scan[int](s, `SELECT count(*) FROM users WHERE username <> role OR NOT is_active`); n != 0 {
+		t.Error("a patient's form changed a user")
+	}
+}
+
+// TestEveryPageOfASessionOffersToSignOut asks for the pages, not for files and fragments (ASVS 7.4.4).
+func TestEveryPageOfASessionOffersToSignOut(t *testing.T) {
+	s := newSite(t)
+	s.fill(1)
+	patient := scan[string](s, `SELECT min(id::text) FROM patients`)
+	b := s.as(db.RoleAdmin)
+	pages := 0
+	for _, e := range matrix {
+		method, path := e.request(s, patient)
+		if method != http.MethodGet || e.access == public {
+			continue
+		}
+		a := b.get(path)
+		if a.status == http.StatusOK && strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+			if pages++; !strings.Contains(a.body, `action="/logout"`) {
+				t.Errorf("%s has no way to sign out", path)
+			}
+		}
+	}
+	if pages < 5 {
+		t.Errorf("only %d pages", pages)
+	}
+}
