@@ -47,7 +47,7 @@ func CheckPassword(password string, words ...string) error {
 	switch {
 	case slices.Contains(own, lower):
 		return errOwnWords
-	case commonWords().isCommon(lower):
+	case commonWords().has(lower):
 		return errCommon
 	case estimate(password, nil) < strongBits:
 		return errGuessable

@@ -21,7 +21,7 @@ func TestPasswordsThatAreRefusedAndWhy(t *testing.T) {
 		"": short, "hunter2": short, "14 characters.": short, strings.Repeat("é", 14): short,
 		strings.Repeat("e\u0301", 14): short, // 28 code points that a person sees as 14
 		strings.Repeat("🦉", 14):       short,
-		"films+pic+galeries":          "tried first", "FILMS+pic+galeries": "tried first",
+		"films+pic+galeries":          "tried first", "FILMS+pic+galeries": "tried first", "misunderstandings": "tried first",
 		"password12345678": weak, "qwertyuiopasdfgh": weak, "qwertzuiopasdfgh": weak, "azertyuiopqsdfgh": weak, "aaaaaaaaaaaaaaaaaaaa": weak,
 		"123456789012345": weak, "147258369147258369": weak, "abcdefghijklmnop": weak, "iloveyouiloveyou": weak, "your-secure-password": weak,
 		"another long password": weak, "P@ssw0rd!P@ssw0rd!": weak, "drowssapdrowssap": weak, "Summer2024!Summer": weak, "1qaz2wsx3edc4rfv": weak,
@@ -116,7 +116,7 @@ func TestCommonPasswordsMadeLongAreRefused(t *testing.T) {
 
 func TestTheWordListsAreThere(t *testing.T) {
 	l := commonWords()
-	if n := len(l.rank); n < 80_000 || len(l.start) != n+1 || len(l.common) != n || int(l.start[n]) != len(l.text) {
+	if n := len(l.rank); n < 60_000 || len(l.start) != n+1 || int(l.start[n]) != len(l.text) {
 		t.Errorf("%d words, %d starts, %d bytes", n, len(l.start), len(l.text))
 	}
 	for i := 1; i < len(l.rank); i++ {

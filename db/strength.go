@@ -90,8 +90,10 @@ func newEstimate(typed []rune) *estimation {
 }
 
 func (e *estimation) word(from, to int, rank uint16, extra float64) {
-	e.words[from] = append(e.words[from], step{to, patternBits + math.Log2(float64(rank)) + capitalBits(e.typed[from:to]) + extra})
+	e.words[from] = append(e.words[from], step{to, wordBits(int(rank)) + capitalBits(e.typed[from:to]) + extra})
 }
+
+func wordBits(rank int) float64 { return patternBits + math.Log2(float64(rank)) }
 
 func (e *estimation) reach(from, to int, bits float64) {
 	e.best[to] = min(e.best[to], e.best[from]+bits)
@@ -265,12 +267,11 @@ func (e *estimation) ownWords(i int, own []string) {
 var meant = map[rune]string{'4': "a", '@': "a", '8': "b", '(': "c", '3': "e", '€': "e", '6': "g", '9': "g", '1': "il", '!': "il",
 	'|': "il", '0': "o", '5': "s", '$': "s", '7': "t", '+': "t", '2': "z"}
 
-// wordList is all words of the lists, with their ranks, in about 1 MiB.
+// wordList is the words of the lists, with their ranks, in about 1 MiB; those that cost less than their letters.
 type wordList struct {
-	text   []byte   // one after the other, in the order of bytes
-	start  []uint32 // of each in text, and the end of the last
-	rank   []uint16 // from 1, the most frequent; that of the list in which it is most frequent
-	common []bool   // it is a common password
+	text  []byte   // one after the other, in the order of bytes
+	start []uint32 // of each in text, and the end of the last
+	rank  []uint16 // from 1, the most frequent; that of the list in which it is most frequent
 }
 
 // commonWords is made when the first password is checked, in some 40 ms.
@@ -281,7 +282,6 @@ func loadWords() wordList {
 		from   uint32
 		rank   uint16
 		length uint8
-		common bool
 	}
 	raw, all := make([]byte, 0, 640<<10), make([]entry, 0, 88<<10)
 	for _, name := range []string{"Passwords", "English", "MaleNames", "FemaleNames", "Surnames"} {
@@ -293,39 +293,39 @@ func loadWords() wordList {
 			if !more {
 				break
 			}
-			all = append(all, entry{uint32(len(raw)), uint16(min(rank, math.MaxUint16)), uint8(min(len(word), math.MaxUint8)), name == "Passwords"})
-			raw = append(raw, word...)
+			if wordBits(rank) < characterBits*float64(len(word)) {
+				all = append(all, entry{uint32(len(raw)), uint16(min(rank, math.MaxUint16)), uint8(min(len(word), math.MaxUint8))})
+				raw = append(raw, word...)
+			}
 			file = rest
 		}
 	}
 	word := func(e entry) []byte { return raw[e.from : e.from+uint32(e.length)] }
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Or(bytes.Compare(word(a), word(b)), cmp.Compare(a.rank, b.rank)) })
 	n := len(all)
-	l := wordList{make([]byte, 0, len(raw)), make([]uint32, 0, n+1), make([]uint16, 0, n), make([]bool, 0, n)}
+	l := wordList{make([]byte, 0, len(raw)), make([]uint32, 0, n+1), make([]uint16, 0, n)}
 	for i, e := range all {
 		if i > 0 && bytes.Equal(word(e), word(all[i-1])) {
-			l.common[len(l.common)-1] = l.common[len(l.common)-1] || e.common
 			continue
 		}
 		l.start = append(l.start, uint32(len(l.text)))
 		l.text = append(l.text, word(e)...)
 		l.rank = append(l.rank, e.rank)
-		l.common = append(l.common, e.common)
 	}
 	l.start = append(l.start, uint32(len(l.text)))
 	return l
 }
 
-// isCommon says that the whole of a password, in small letters, is on the list of common ones.
-func (l wordList) isCommon(password string) bool {
-	i, found := sort.Find(len(l.rank), func(i int) int {
+// has says that the whole of a password, in small letters, is on one of the lists.
+func (l wordList) has(password string) bool {
+	_, found := sort.Find(len(l.rank), func(i int) int {
 		return strings.Compare(password, string(l.text[l.start[i]:l.start[i+1]]))
 	})
-	return found && l.common[i]
+	return found
 }
 
 // find calls found for each word of three letters or more that s begins with, also where signs stand for letters
-// (changed counts them). Shorter words cost more than their letters.
+// (changed counts them).
 func (l wordList) find(s []rune, found func(length int, rank uint16, changed int)) {
 	var walk func(low, high, depth, changed int)
 	walk = func(low, high, depth, changed int) {
