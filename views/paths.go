@@ -78,7 +78,9 @@ const (
 )
 
 // EndSessionPath ends one of the own sessions, by POST.
-func EndSessionPath(id string) string { return AccountPath + "/sessions/" + url.PathEscape(id) + "/end" }
+func EndSessionPath(id string) string {
+	return AccountPath + "/sessions/" + url.PathEscape(id) + "/end"
+}
 
 // ConfirmPath takes the password again, by POST, and goes on with what asked for it.
 const ConfirmPath = "/confirm"
