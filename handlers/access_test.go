@@ -16,7 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write the table of routes into docs/access.md")
 
-// rule is a line of the matrix. path is for a pattern whose wildcards are not patients.
+// rule is a line of the matrix. path is for a pattern whose wildcards are not patients: {user} is a user of whom nothing
+// else is tested, {nothing} leads to nothing.
 type rule struct {
 	pattern, path, does string
 	access              access
@@ -77,15 +78,20 @@ func (e rule) allows(caller string) bool {
 func (e rule) request(s *site, patient string) (method, path string) {
 	method, path, _ = strings.Cut(e.pattern, " ")
 	if e.path != "" {
-		return method, e.path
+		path = e.path
 	}
-	return method, strings.NewReplacer("{$}", "", "{id}", patient, "/assets/{name...}", s.assets.paths.CSS).Replace(path)
+	user := ""
+	if strings.Contains(path, "{user}") {
+		user = scan[string](s, `SELECT id::text FROM users WHERE username = 'somebody'`)
+	}
+	return method, strings.NewReplacer("{$}", "", "{id}", patient, "{user}", user, "{nothing}", "00000000-0000-4000-8000-000000000000",
+		"/assets/{name...}", s.assets.paths.CSS).Replace(path)
 }
 
 // everybody are browsers of the callers: of an administrator who was disabled since, by hand and so with the session
 // still there, too; and the form tokens of their sessions.
 func (s *site) everybody() (who map[string]*browser, tokens map[string]string) {
-	s.exec(`INSERT INTO users (username, password_hash, role) VALUES ('disabled', $1, 'admin')`, passwordHash)
+	s.exec(`INSERT INTO users (username, password_hash, role) VALUES ('disabled', $1, 'admin'), ('somebody', $1, 'viewer')`, passwordHash)
 	who, tokens = map[string]*browser{"anonymous": s.browser()}, map[string]string{"anonymous": "none"}
 	for _, caller := range callers[1:] {
 		who[caller] = s.as(caller)
@@ -162,10 +168,35 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 	}
 }
 
+// TestWhatAsksForThePasswordAgainDoesNothingBefore: ten minutes after sign-in, whoever may is asked first (ASVS 7.5.1, 7.5.3,
+// 8.4.2).
+func TestWhatAsksForThePasswordAgainDoesNothingBefore(t *testing.T) {
+	s := newSite(t)
+	s.fill(1)
+	patient := scan[string](s, `SELECT min(id::text) FROM patients`)
+	who, tokens := s.everybody()
+	s.exec(`UPDATE sessions SET created_at = now() - interval '10 minutes'`)
+	before := s.contents()
+	for _, e := range matrix {
+		for _, role := range db.Roles {
+			if method, path := e.request(s, patient); e.fresh && e.allows(role) {
+				a := who[role].do(method, path, form(append([]string{"csrf_token", tokens[role]}, e.fields...)...), "Content-Type", "application/x-www-form-urlencoded")
+				if a.status != http.StatusForbidden || !strings.Contains(a.body, "Confirm it is you") {
+					t.Errorf("%s, %s: %d\n%.300s", e.pattern, role, a.status, a.body)
+				}
+			}
+		}
+	}
+	if after := s.contents(); after != before {
+		t.Errorf("it was done:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
 // TestNothingIsChangedByGET: where there is only a form to send, GET and HEAD are refused (ASVS 3.5.3).
 func TestNothingIsChangedByGET(t *testing.T) {
 	s := newSite(t)
 	s.fill(3)
+	s.exec(`INSERT INTO users (username, password_hash) VALUES ('somebody', 'none')`)
 	patient := scan[string](s, `SELECT min(id::text) FROM patients`)
 	b := s.as(db.RoleAdmin)
 	before := s.contents()
@@ -280,6 +311,7 @@ func TestFieldsThatAreNotTheFormsAreIgnored(t *testing.T) {
 func TestEveryPageOfASessionOffersToSignOut(t *testing.T) {
 	s := newSite(t)
 	s.fill(1)
+	s.exec(`INSERT INTO users (username, password_hash) VALUES ('somebody', 'none')`)
 	patient := scan[string](s, `SELECT min(id::text) FROM patients`)
 	b := s.as(db.RoleAdmin)
 	pages := 0
