@@ -29,7 +29,7 @@ func TestTheFieldOfANewPassword(t *testing.T) {
 		"refused": {"", "Too <short>.",
 			[]string{`aria-invalid="true"`, `aria-describedby="new-problem new-hint"`, `id="new-problem">Too &lt;short&gt;.`, `type="password"`}, nil},
 		"suggested": {"one two three", "",
-			[]string{`type="text"`, `value="one two three"`, `aria-pressed="true"`, `aria-describedby="new-suggested new-hint"`, "password manager"}, []string{`type="password"`, "aria-invalid"}},
+			[]string{`type="text"`, `value="one two three"`, `<p class="words">one two three</p>`, `aria-pressed="true"`, `aria-describedby="new-suggested new-hint"`, "password manager"}, []string{`type="password"`, "aria-invalid"}},
 	} {
 		html := rendered(t, newPassword("new", "password", "New password", c.value, c.problem))
 		for _, want := range c.has {
