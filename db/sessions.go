@@ -198,7 +198,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// Housekeep removes what has expired: sessions beyond their lifetime or idle for too long, and tombstones that no
+// Housekeep removes what has expired: sessions beyond their lifetime or idle for too long, drafts, and tombstones that no
 // longer guard anything. Only one process at a time does it.
 func (d *DB) Housekeep(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
@@ -211,6 +211,9 @@ func (d *DB) Housekeep(ctx context.Context) error {
 			endArgs(endNote{action: "session-expired"}, d.program, pgx.NamedArgs{"idle": d.idle}))
 		if err != nil {
 			return fmt.Errorf("remove expired sessions: %w", err)
+		}
+		if _, err = tx.Exec(ctx, `DELETE FROM drafts WHERE saved_at <= now() - @age::interval`, pgx.NamedArgs{"age": DraftAge}); err != nil {
+			return fmt.Errorf("remove old drafts: %w", err)
 		}
 		// A day more than needed: the clocks of this program and of the database may differ.
 		_, err = tx.Exec(ctx, `DELETE FROM ended_sessions WHERE expiry < now() - interval '1 day'`)

@@ -17,6 +17,22 @@ func LoginPath(next string) string {
 	return "/login?" + url.Values{"next": {next}}.Encode()
 }
 
+// Why somebody is led to sign-in who had a session. LoginPage has the words.
+const (
+	ReasonTimeout = "timeout" // nothing was done for the idle time
+	ReasonEnd     = "end"     // the session's lifetime was over
+	ReasonEnded   = "ended"   // one of these, or somebody ended it
+)
+
+// LoginReasonPath is LoginPath with one of the reasons.
+func LoginReasonPath(next, reason string) string {
+	v := url.Values{"reason": {reason}}
+	if next != "" {
+		v.Set("next", next)
+	}
+	return "/login?" + v.Encode()
+}
+
 // LogoutPath ends the session, by POST.
 const LogoutPath = "/logout"
 
@@ -40,6 +56,25 @@ const NewPatientPath = "/patients/new"
 // EditPatientPath is the form of a patient, which is sent to PatientPath.
 func EditPatientPath(id string) string { return PatientPath(id) + "/edit" }
 
+// FormPath is the form of a patient, or with "" that of a new one.
+func FormPath(id string) string {
+	if id == "" {
+		return NewPatientPath
+	}
+	return EditPatientPath(id)
+}
+
+// DraftPath keeps what is being typed into that form, by POST.
+func DraftPath(id string) string {
+	if id == "" {
+		return NewPatientPath + "/draft"
+	}
+	return PatientPath(id) + "/draft"
+}
+
+// DiscardDraftPath forgets it, by POST.
+func DiscardDraftPath(id string) string { return DraftPath(id) + "/discard" }
+
 // ConflictPath takes the decision about what an import brought, by POST.
 func ConflictPath(id string) string { return PatientPath(id) + "/conflict" }
 
@@ -60,7 +95,7 @@ func ExportPath(list, format string) string {
 // AccountPath is the signed-in user's own page.
 const AccountPath = "/account"
 
-// SessionPath answers whether the session lives, without keeping it alive.
+// SessionPath answers how long the session lasts, without keeping it alive; by POST it keeps it alive.
 const SessionPath = "/session"
 
 // CSPReportPath takes browsers' reports.
