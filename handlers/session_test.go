@@ -229,7 +229,7 @@ func TestAskingWhetherTheSessionLivesDoesNotKeepItAlive(t *testing.T) {
 	}
 	s.exec(`UPDATE sessions SET last_seen_at = last_seen_at - interval '61 seconds'`)
 	a := b.get("/session", append(htmx, "HX-Current-URL", s.url+"/account")...)
-	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login?next=%2Faccount" {
+	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login?next=%2Faccount&reason=ended" {
 		t.Errorf("idle for 15 minutes: %d, HX-Redirect %q", a.status, a.header.Get("HX-Redirect"))
 	}
 }
