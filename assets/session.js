@@ -230,9 +230,11 @@
         if (page.session) ask();
         return;
       } else {
-        pending = true;
+        // What was refused will be refused again, until something else is typed.
+        const refused = status >= 400 && status < 500;
+        pending = !refused;
         failures++;
-        if (failures >= 3) {
+        if (refused || failures >= 3) {
           $("draft").textContent = "What you type cannot be kept right now, in case you are signed out. Save it when you can.";
         }
       }

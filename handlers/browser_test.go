@@ -60,7 +60,13 @@ func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, url: url}
 	b.run(chromedp.Navigate("about:blank")) // starts the browser, which lives as long as this context
-	messages := chromedp.Console(ctx)
+	b.watch()
+	return b
+}
+
+// watch turns what the browser complains about into failures, and gives the tab its deadline.
+func (b *tab) watch() {
+	messages := chromedp.Console(b.ctx)
 	go func() {
 		for m, err := range messages {
 			if err != nil {
@@ -68,13 +74,13 @@ func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption)
 			}
 			// Refusals are noted by the browser as failed loads; anything else, a broken policy above all, is a fault.
 			if (m.IsException() || m.Type == chromedp.ConsoleError) && !strings.Contains(m.Text, "the server responded with a status of 4") && !b.offline.Load() {
-				t.Errorf("the browser complains: %s", m)
+				b.t.Errorf("the browser complains: %s", m)
 			}
 		}
 	}()
-	b.ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
-	t.Cleanup(cancel)
-	return b
+	var cancel func()
+	b.ctx, cancel = context.WithTimeout(b.ctx, 90*time.Second)
+	b.t.Cleanup(cancel)
 }
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
