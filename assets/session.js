@@ -84,14 +84,16 @@
     }
     const to = signIn();
     wipe();
-    if (state === "alive") { // for less than a second: the sign-in page would lead straight back
+    if (state === "alive") { // for less than a second: see below
       setTimeout(() => location.replace(to), 1_500);
       return;
     }
     explain(to);
+    // Not before the server says that the session is over: sign-in leads straight on where it is not, and that would be a
+    // step that nobody took.
     const back = async () => {
       try {
-        if ((await send(page.session)).status < 500) location.replace(to);
+        if ((await send(page.session)).status === 401) location.replace(to);
       } catch { /* still not there */ }
     };
     setInterval(back, 5_000);
