@@ -61,11 +61,11 @@
     if (over) return;
     const now = Date.now(), left = Math.min(due, ends) - now, soon = left <= warn;
     if (left <= 0) { expire(); return; }
-    const stale = now - asked >= (soon ? pace : calm);
-    if (stale) ask().then(tick);
+    const stale = now < asked || now - asked >= (soon ? pace : calm); // the clock may have been put back
+    if (stale && !asking) ask().then(tick);
     if (!soon) hide();
     else if (dialog.open || !stale) show(left);
-    timer = setTimeout(tick, soon ? left % 1000 || 1000 : Math.max(100, Math.min(left - warn, asked + calm - now)));
+    timer = setTimeout(tick, soon ? left % 1000 || 1000 : Math.max(100, Math.min(left - warn, asked + calm - now, calm)));
   };
 
   // At zero nothing is to be seen any more, whoever answers. The server is asked once more, in case another tab that could
@@ -244,6 +244,7 @@
     };
     form.addEventListener("input", () => {
       typed = Date.now();
+      sent = false; // somebody stopped the sending and types on
       if (!pending) first = typed;
       pending = true;
       plan(Math.max(0, Math.min(1_000, first + 5_000 - typed)));

@@ -280,6 +280,8 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.signIn("clinician", password)
 	b.until(`location.pathname === "/patients" && ` + rows(25))
 	b.want("no script of ours runs", `typeof htmx`, "undefined")
+	b.want("the end of the session is said in words", `/signed out after 15 minutes without a step.*Without JavaScript no countdown/s.test(document.querySelector("footer").innerText)`, true)
+	b.want("which only a script could count down to", `document.getElementById("idle").checkVisibility()`, false)
 
 	b.fill("#q", "quimbl\r")
 	b.until(rows(1) + ` && location.search.startsWith("?list=")`)
@@ -307,6 +309,11 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.back()
 	b.until(`location.pathname === "/login" && document.getElementById("username")`)
 	b.want("nothing of a patient is to be seen", `document.querySelector("table, h1 bdi, .person")`, nil)
+	b.signIn("clinician", password)
+	b.until(`document.querySelector("h1 bdi")`) // the page that Back asked for
+	s.leave(0)
+	b.open("/account")
+	b.until(noted + `.includes("Your session has ended")`)
 }
 
 // TestTheBrowserOfTheseTestsHasABackForwardCache is the control: without that cache, pressing Back proves nothing. It

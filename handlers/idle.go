@@ -47,9 +47,9 @@ func (s *Server) limits() views.SessionLimits {
 		Warn: int(min(time.Minute, idle/2).Seconds())}
 }
 
-// why are the reasons for which somebody stands before the sign-in form without having asked for it. The first is
-// given by a page that has counted down to it. The second stands for all that ends a session behind a page's back;
-// telling them apart would help nobody to go on.
+// why are the reasons for which somebody stands before the sign-in form without having asked for it. The first two are
+// given by a page that has counted down to them. The third stands for all that ends a session behind a page's back:
+// telling them apart would help nobody to go on. It promises nothing, because without JavaScript nothing was kept.
 func (s *Server) why(reason string) string {
 	idle, _ := s.DB.IdleTimeout()
 	const kept = " What you typed into a patient’s form is kept for an hour: sign in and open that form again."
@@ -59,7 +59,7 @@ func (s *Server) why(reason string) string {
 	case views.ReasonEnd:
 		return "You were signed out, because " + spell(s.Lifetime) + " have passed since you signed in." + kept
 	case views.ReasonEnded:
-		return "Your session has ended: after " + spell(idle) + " without a step, " + spell(s.Lifetime) + " after you signed in, or because somebody ended it." + kept
+		return "Your session has ended: after " + spell(idle) + " without a step, " + spell(s.Lifetime) + " after you signed in, or because somebody ended it."
 	}
 	return ""
 }
