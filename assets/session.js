@@ -118,12 +118,15 @@
 
   const explain = (to) => {
     const make = (name, text, more) => Object.assign(document.createElement(name), { textContent: text, ...more });
-    const box = make("main", "", { className: "card narrow" });
+    const main = make("main", "", { tabIndex: -1 });
+    const box = make("div", "", { className: "card narrow" });
     box.append(make("h1", "You were signed out"),
       make("p", "Chartroom cannot be reached right now. The sign-in page comes as soon as it can."),
       make("p", ""));
     box.lastChild.append(make("a", "Try again", { href: to }));
-    document.body.append(box);
+    main.append(box);
+    document.body.append(main);
+    main.focus(); // so that it is read out
   };
 
   // The countdown.
@@ -132,7 +135,7 @@
 
   const words = () => {
     final = ends - due < 1_000;
-    const at = new Date(ends).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const at = new Date(ends).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
     const kept = "What you type into a patient’s form is kept for an hour, for you alone.";
     $("idle-heading").textContent = final ? "This session ends soon" : "Are you still there?";
     $("idle-text").textContent = final
@@ -237,7 +240,7 @@
         pending = !refused;
         failures++;
         if (refused || failures >= 3) {
-          $("draft").textContent = "What you type cannot be kept right now, in case you are signed out. Save it when you can.";
+          $("draft").textContent = "What you type cannot be kept right now: if you were signed out, it would be lost. Save it when you can.";
         }
       }
       if (pending) plan(status === 204 ? 1_000 : 5_000);
