@@ -76,7 +76,11 @@ type commands struct {
 		List         userListCmd        `cmd:"" help:"List all users."`
 		Disable      userDisableCmd     `cmd:"" help:"Shut an account and end its sessions at once."`
 		Enable       userEnableCmd      `cmd:"" help:"Open an account again."`
+		SetRole      userSetRoleCmd     `cmd:"" help:"Change what a user may do: viewer, clinician or admin."`
 		SetPassword  userSetPasswordCmd `cmd:"" help:"Give a user a new password and end their sessions."`
+		Invite       userInviteCmd      `cmd:"" help:"Make a link by which a user sets a password, once; adds the user where there is none."`
+		Unlock       userUnlockCmd      `cmd:"" help:"Forget a user's failed sign-ins, so that they need not wait."`
+		SignOut      userSignOutCmd     `cmd:"" help:"End all sessions of a user."`
 		HashPassword hashPasswordCmd    `cmd:"" help:"Read a password from standard input and print its hash, for a direct SQL INSERT."`
 	} `cmd:"" help:"Manage users."`
 	Import      importCommands `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
@@ -501,7 +505,16 @@ type passwordFlags struct {
 	Generate      bool   `xor:"password" help:"Make up a password and print it."`
 }
 
+// read also refuses what is made of the clinic's name, which package db does not know.
 func (p passwordFlags) read(a *app) (string, error) {
+	password, err := p.ask(a)
+	if err != nil {
+		return "", err
+	}
+	return password, db.CheckPassword(password, a.settings.clinic)
+}
+
+func (p passwordFlags) ask(a *app) (string, error) {
 	switch {
 	case p.Password != "":
 		return p.Password, nil
@@ -577,7 +590,7 @@ func (c userCreateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	u, err := d.CreateUser(a.ctx, actor(), db.NewUser{Username: c.Username, Email: c.Email, Role: c.Role, Password: password})
+	u, err := d.CreateUser(a.ctx, byShell(), db.NewUser{Username: c.Username, Email: c.Email, Role: c.Role, Password: password})
 	if err != nil {
 		return err
 	}
@@ -641,9 +654,75 @@ func (c userEnableCmd) Run(a *app) error {
 	return a.change(c.Username, "enabled", (*db.DB).EnableUser)
 }
 
-func (a *app) change(username, done string, f func(*db.DB, context.Context, string, string) error) error {
+type userUnlockCmd struct{ userArg }
+
+func (c userUnlockCmd) Run(a *app) error {
+	return a.change(c.Username, "unlocked", (*db.DB).UnlockUser)
+}
+
+type userSignOutCmd struct{ userArg }
+
+func (c userSignOutCmd) Run(a *app) error {
+	return a.change(c.Username, "signed out", (*db.DB).SignOutUser)
+}
+
+type userSetRoleCmd struct {
+	userArg
+	Role string `arg:"" enum:"viewer,clinician,admin" help:"viewer, clinician or admin."`
+}
+
+func (c userSetRoleCmd) Run(a *app) error {
 	return a.withUsers(func(d *db.DB) error {
-		if err := f(d, a.ctx, actor(), username); err != nil {
+		if err := d.SetRole(a.ctx, byShell(), db.UserRef{Name: c.Username}, c.Role); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "%s is %s from the next request on\n", c.Username, c.Role)
+		return nil
+	})
+}
+
+type userInviteCmd struct {
+	userArg
+	Email string `help:"E-mail address, of a new user."`
+	Role  string `help:"viewer, clinician or admin, of a new user." enum:",viewer,clinician,admin" default:""`
+	Site  string `help:"Where the site is, to print the whole address: https://chartroom.example.org"`
+}
+
+func (c userInviteCmd) Run(a *app) error {
+	d, err := a.openMigrated(a.settings.databaseURL)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	users, err := d.ListUsers(a.ctx)
+	if err != nil {
+		return err
+	}
+	var link db.Link
+	if slices.ContainsFunc(users, func(u db.User) bool { return u.Username == c.Username }) {
+		if c.Email != "" || c.Role != "" {
+			return fmt.Errorf("%s exists: --email and --role are for new users", c.Username)
+		}
+		link, err = d.MakeLink(a.ctx, byShell(), db.UserRef{Name: c.Username})
+	} else {
+		var u db.User
+		if u, link, err = d.InviteUser(a.ctx, byShell(), db.NewUser{Username: c.Username, Email: c.Email, Role: c.Role}); err == nil {
+			fmt.Fprintf(a.stderr, "added %s (%s)\n", u.Username, u.Role)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "Give this address to %s and nobody else. It works once, until %s:\n", c.Username, link.Expires.UTC().Format("2 January 2006 15:04 UTC"))
+	fmt.Fprintln(a.stdout, strings.TrimSuffix(c.Site, "/")+"/invite/"+link.Token)
+	return nil
+}
+
+func byShell() db.By { return db.By{Shell: actor()} }
+
+func (a *app) change(username, done string, f func(*db.DB, context.Context, db.By, db.UserRef) error) error {
+	return a.withUsers(func(d *db.DB) error {
+		if err := f(d, a.ctx, byShell(), db.UserRef{Name: username}); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "%s %s\n", done, username)
@@ -662,7 +741,7 @@ func (c userSetPasswordCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		if err := d.SetPassword(a.ctx, actor(), c.Username, password); err != nil {
+		if err := d.SetPassword(a.ctx, byShell(), db.UserRef{Name: c.Username}, password); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "set the password of %s and ended their sessions\n", c.Username)
@@ -677,7 +756,7 @@ func (hashPasswordCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	hash, err := db.HashPassword(password)
+	hash, err := db.HashPassword(password, a.settings.clinic)
 	if err != nil {
 		return err
 	}
@@ -1145,7 +1224,7 @@ func (a *app) demoUsers(d *db.DB, secret string) (string, error) {
 	for _, u := range []struct{ name, role string }{{"alex.admin", db.RoleAdmin}, {"casey.clinician", db.RoleClinician}, {"vic.viewer", db.RoleViewer}} {
 		password := pronounceable(db.DeriveKey(secret, "demo password of "+u.name)[:12])
 		if !slices.ContainsFunc(users, func(have db.User) bool { return have.Username == u.name }) {
-			if _, err := d.CreateUser(a.ctx, "demo", db.NewUser{Username: u.name, Role: u.role, Password: password}); err != nil {
+			if _, err := d.CreateUser(a.ctx, db.By{Shell: "demo"}, db.NewUser{Username: u.name, Role: u.role, Password: password}); err != nil {
 				return "", err
 			}
 		}

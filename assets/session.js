@@ -173,16 +173,20 @@
 
   const stay = async () => {
     const started = Date.now();
-    let state = "unreachable";
+    let state = "unreachable", status = 0;
     try {
-      state = take(await send(page.session, { method: "POST", body: fields($("idle-stay")) }), started);
+      const answer = await send(page.session, { method: "POST", body: fields($("idle-stay")) });
+      status = answer.status;
+      state = take(answer, started);
     } catch { /* said below */ }
     if (over) return;
     if (state === "alive") {
       asked = Date.now();
       tabs.postMessage("used");
     } else {
-      $("idle-problem").textContent = "Chartroom could not be reached, so you are not signed in for longer yet. Try again.";
+      $("idle-problem").textContent = status === 403
+        ? "This page is from before you signed in again. Reload it, or go on in another tab."
+        : "Chartroom could not be reached, so you are not signed in for longer yet. Try again.";
     }
     tick();
   };

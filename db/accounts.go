@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 )
-
-// ErrRefused is every reason for which a sign-in is not granted. Which one it was stands in the audit only.
-var ErrRefused = errors.New("wrong user name or password")
 
 // Roles are all values of users.role, the least first.
 var Roles = []string{RoleViewer, RoleClinician, RoleAdmin}
@@ -30,146 +26,144 @@ type User struct {
 	CreatedAt *time.Time `json:"created_at"` // without a zone, as the predecessor's table has it
 }
 
-// hashing bounds how many bcrypts run at once: without a bound a flood of sign-ins takes every core and the pages of
-// those who work stand still (measured).
-var hashing = make(chan struct{}, max(1, runtime.NumCPU()-1))
-
-// SignIn verifies a user name and a password and gives the Session to store. A refusal is ErrRefused, always after the
-// same work, and is audited. A hash weaker than today's is replaced; nothing else is written to users.
-func (d *DB) SignIn(ctx context.Context, username, password string, from Viewer, userAgent string) (Session, error) {
-	type account struct {
-		ID           int
-		Username     string
-		PasswordHash string
-		IsActive     *bool
-		SessionEpoch int
-	}
-	var found []account
-	if known := utf8.ValidString(username) && !strings.ContainsRune(username, 0) && len(username) <= 1020; known {
-		rows, err := d.pool.Query(ctx, `
-			SELECT id, username, password_hash, is_active, session_epoch FROM users WHERE username = @username`,
-			pgx.NamedArgs{"username": username})
-		if err != nil {
-			return Session{}, fmt.Errorf("look up the account: %w", err)
-		}
-		if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[account]); err != nil {
-			return Session{}, fmt.Errorf("look up the account: %w", err)
-		}
-	}
-	a := account{}
-	if len(found) == 1 {
-		a = found[0]
-	}
-
-	select {
-	case hashing <- struct{}{}:
-	case <-ctx.Done():
-		return Session{}, fmt.Errorf("wait to verify a password: %w", ctx.Err())
-	}
-	right, rehash := func() (bool, bool) {
-		defer func() { <-hashing }()
-		return verifyPassword(a.PasswordHash, password)
-	}()
-	// Who hangs up now has had their guess: it is recorded all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-
-	kind := ""
-	switch {
-	case a.ID == 0:
-		kind = "unknown user"
-	case !right:
-		kind = "wrong password"
-	case a.IsActive == nil || !*a.IsActive:
-		kind = "disabled"
-	}
-	if kind != "" {
-		// Not the name that was typed, when nobody has it: people type passwords into that field.
-		_, err := d.pool.Exec(ctx, `
-			INSERT INTO audit_events (action, outcome, actor_id, actor, client, request_id, program, detail)
-			VALUES ('sign-in', 'refused', nullif(@id, 0), @username, @client::inet, @request_id, @program, jsonb_build_object('kind', @kind::text))`,
-			pgx.NamedArgs{"id": a.ID, "username": a.Username, "client": clientText(from.Client),
-				"request_id": from.RequestID, "program": d.program, "kind": kind})
-		if err != nil {
-			return Session{}, fmt.Errorf("record a refused sign-in: %w", err)
-		}
-		return Session{}, ErrRefused
-	}
-	if rehash {
-		if err := d.upgradeHash(ctx, a.ID, a.PasswordHash, password); err != nil {
-			return Session{}, err
-		}
-	}
-	return Session{UserID: a.ID, Epoch: a.SessionEpoch, Methods: []string{"pwd"}, Client: clientText(from.Client),
-		UserAgent: clip(userAgent, 200), RequestID: from.RequestID, Program: d.program}, nil
+// By is who changes an account: an administrator at the site, or somebody at the server's shell.
+type By struct {
+	Viewer Viewer // counts when Shell is empty
+	Shell  string // the name of who typed the command
 }
 
-// upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the
-// rule for new ones keeps its hash: the rule is for its next change, not for keeping people out.
-func (d *DB) upgradeHash(ctx context.Context, id int, old, password string) error {
-	hash, err := HashPassword(password)
+// UserRef names an account, by one of the two.
+type UserRef struct {
+	ID   int
+	Name string
+}
+
+// What administrators are told, as sentences.
+var (
+	ErrLastAdmin = errors.New("this is the last administrator: make another user one first")
+	ErrUserTaken = errors.New("there is already a user with this name or e-mail address")
+	ErrUserEmail = errors.New("the e-mail address is not one")
+	ErrUserRole  = fmt.Errorf("the role must be one of %s", strings.Join(Roles, ", "))
+	ErrUserOff   = errors.New("this user is disabled: enable them first")
+)
+
+// changing runs do in one transaction after it has judged who asks. Changes of accounts wait for each other, and an
+// administrator is judged after the wait, so that nobody acts by a role that was just taken from them, and two cannot
+// take it from each other (ASVS 2.3.4).
+func (d *DB) changing(ctx context.Context, by By, do func(tx pgx.Tx, who Who) error) error {
+	tx, err := d.pool.Begin(ctx)
 	if err != nil {
-		return nil
+		return fmt.Errorf("change an account: %w", err)
 	}
-	_, err = d.pool.Exec(ctx, `UPDATE users SET password_hash = @new WHERE id = @id AND password_hash = @old`,
-		pgx.NamedArgs{"id": id, "old": old, "new": hash})
-	if err != nil {
-		return fmt.Errorf("renew a password hash: %w", err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('chartroom accounts'))`); err != nil {
+		return fmt.Errorf("change an account: %w", err)
+	}
+	who := Who{Username: by.Shell}
+	if by.Shell == "" {
+		if who, err = d.whoami(ctx, tx, by.Viewer); err != nil {
+			if errors.Is(err, ErrForbidden) { // which is on record
+				return errors.Join(err, tx.Commit(ctx))
+			}
+			return err
+		}
+	}
+	if err := do(tx, who); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("change an account: %w", err)
 	}
 	return nil
 }
 
-func clip(s string, bytes int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), bytes)], "")
-	return strings.ReplaceAll(s, "\x00", "")
+// record writes the event of a change to an account.
+func (d *DB) record(ctx context.Context, tx pgx.Tx, by By, who Who, action string, userID int, detail map[string]any) error {
+	all := map[string]any{"user_id": userID}
+	for k, v := range detail {
+		all[k] = v
+	}
+	args := pgx.NamedArgs{"actor_id": nil, "actor": who.Username, "session": nil, "client": clientText(by.Viewer.Client),
+		"request_id": by.Viewer.RequestID, "program": d.program, "action": action, "detail": all}
+	if by.Shell == "" {
+		args["actor_id"], args["session"] = who.UserID, who.SessionID
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO audit_events (`+auditColumns+`)
+		VALUES (@actor_id::integer, @actor, @session::uuid, @client::inet, @request_id, @program, @action, 'success', '{}', @detail::jsonb)`, args)
+	if err != nil {
+		return fmt.Errorf("record the change of an account: %w", err)
+	}
+	return nil
 }
 
-// NewUser is what CreateUser needs. Role "" is clinician, but admin for the first user of an empty table.
+// NewUser is what CreateUser and InviteUser need. Role "" is clinician, but admin for the first user of an empty table.
 type NewUser struct {
 	Username, Email, Role, Password string
 }
 
-// CreateUser adds an account and returns it. Errors are sentences for whoever typed the values.
-func (d *DB) CreateUser(ctx context.Context, actor string, n NewUser) (User, error) {
+func (n NewUser) check() error {
 	if err := checkUsername(n.Username); err != nil {
-		return User{}, err
+		return err
 	}
-	if n.Email != "" && (len(n.Email) > 255 || strings.Count(n.Email, "@") != 1 || strings.ContainsAny(n.Email, " \t\r\n\x00")) {
-		return User{}, errors.New("the e-mail address is not one")
+	if n.Email != "" && !isEmail(n.Email) {
+		return ErrUserEmail
 	}
 	if n.Role != "" && !slices.Contains(Roles, n.Role) {
-		return User{}, fmt.Errorf("the role must be one of %s", strings.Join(Roles, ", "))
+		return ErrUserRole
 	}
-	hash, err := HashPassword(n.Password)
+	return nil
+}
+
+func isEmail(text string) bool {
+	name, host, ok := strings.Cut(text, "@")
+	return ok && name != "" && host != "" && len(text) <= 255 && utf8.ValidString(text) && !strings.ContainsAny(host, "@") &&
+		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+}
+
+// CreateUser adds an account with a password. Errors are sentences for whoever typed the values.
+func (d *DB) CreateUser(ctx context.Context, by By, n NewUser) (User, error) {
+	if err := n.check(); err != nil {
+		return User{}, err
+	}
+	hash, err := HashPassword(n.Password, n.Username, n.Email)
 	if err != nil {
 		return User{}, err
 	}
-	rows, err := d.pool.Query(ctx, `
-		WITH made AS (
-			INSERT INTO users (username, email, password_hash, role)
-			VALUES (@username, nullif(@email, ''), @hash,
-			        coalesce(nullif(@role, ''), CASE WHEN EXISTS (SELECT 1 FROM users) THEN 'clinician' ELSE 'admin' END))
-			RETURNING `+userColumns+`
-		), audited AS (
-			INSERT INTO audit_events (action, outcome, actor, program, detail)
-			SELECT 'user-create', 'success', @actor, @program, jsonb_build_object('user_id', id, 'role', role) FROM made
-		)
-		SELECT * FROM made`,
-		pgx.NamedArgs{"username": n.Username, "email": n.Email, "hash": hash, "role": n.Role, "actor": actor, "program": d.program})
+	var u User
+	err = d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
+		u, err = d.insertUser(ctx, tx, by, who, n, hash)
+		return err
+	})
+	return u, err
+}
+
+func (d *DB) insertUser(ctx context.Context, tx pgx.Tx, by By, who Who, n NewUser, hash string) (User, error) {
+	rows, err := tx.Query(ctx, `
+		INSERT INTO users (username, email, password_hash, role)
+		VALUES (@username, nullif(@email, ''), @hash,
+		        coalesce(nullif(@role, ''), CASE WHEN EXISTS (SELECT 1 FROM users) THEN 'clinician' ELSE 'admin' END))
+		RETURNING `+userColumns,
+		pgx.NamedArgs{"username": n.Username, "email": n.Email, "hash": hash, "role": n.Role})
 	if err != nil {
 		return User{}, fmt.Errorf("create the user: %w", err)
 	}
 	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[User])
 	if refused(err) == "23505" { // unique_violation
-		return User{}, errors.New("there is already a user with this name or e-mail address")
+		return User{}, ErrUserTaken
 	}
 	if err != nil {
 		return User{}, fmt.Errorf("create the user: %w", err)
 	}
-	return u, nil
+	return u, d.record(ctx, tx, by, who, "user-create", u.ID, map[string]any{"role": u.Role})
 }
 
 const userColumns = `id, username, email, role, coalesce(is_active, false) AS active, created_at`
+
+// typable says whether text can be a user name for PostgreSQL.
+func typable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsRune(name, 0) && len(name) <= 1020
+}
 
 func checkUsername(name string) error {
 	switch {
@@ -183,7 +177,7 @@ func checkUsername(name string) error {
 	return nil
 }
 
-// ListUsers gives all accounts by name.
+// ListUsers gives all accounts by name, to the shell.
 func (d *DB) ListUsers(ctx context.Context) ([]User, error) {
 	rows, err := d.pool.Query(ctx, `SELECT `+userColumns+` FROM users ORDER BY username`)
 	if err != nil {
@@ -198,59 +192,147 @@ func (d *DB) HasAdmin(ctx context.Context) (has bool, err error) {
 	return has, err
 }
 
-// DisableUser shuts an account and ends its sessions at once; requests under way get no further data.
-func (d *DB) DisableUser(ctx context.Context, actor, username string) error {
-	return d.changeUser(ctx, actor, "user-disable", username, `is_active = false, session_epoch = session_epoch + 1`, nil)
-}
-
-// EnableUser opens an account again. Its earlier sessions stay ended.
-func (d *DB) EnableUser(ctx context.Context, actor, username string) error {
-	return d.changeUser(ctx, actor, "user-enable", username, `is_active = true`, nil)
-}
-
-// SetPassword gives an account a new password and ends its sessions, also those of sign-ins that are under way with
-// the old one.
-func (d *DB) SetPassword(ctx context.Context, actor, username, password string) error {
-	hash, err := HashPassword(password)
-	if err != nil {
-		return err
-	}
-	return d.changeUser(ctx, actor, "user-set-password", username,
-		`password_hash = @hash, session_epoch = session_epoch + 1`, pgx.NamedArgs{"hash": hash})
-}
-
-// changeUser updates one account, audits it, and removes the sessions that the change has ended.
-func (d *DB) changeUser(ctx context.Context, actor, action, username, set string, args pgx.NamedArgs) error {
-	all := endArgs(endNote{action: "session-ended"}, d.program,
-		pgx.NamedArgs{"username": username, "actor": actor, "action": action})
-	for k, v := range args {
-		all[k] = v
-	}
-	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		changed, err := tx.Exec(ctx, `
-			WITH changed AS (
-				UPDATE users SET `+set+` WHERE username = @username RETURNING id
-			)
-			INSERT INTO audit_events (action, outcome, actor, program, detail)
-			SELECT @action, 'success', @actor, @program, jsonb_build_object('user_id', id) FROM changed`,
-			withProgram(all, d.program))
-		if err != nil {
-			return fmt.Errorf("change the user: %w", err)
+// DisableUser shuts an account and ends its sessions at once; requests under way get no further data. The last
+// administrator stays (ErrLastAdmin).
+func (d *DB) DisableUser(ctx context.Context, by By, ref UserRef) error {
+	return d.changeUser(ctx, by, ref, "user-disable", func(tx pgx.Tx, who Who, u User) error {
+		if err := keepsAdmin(ctx, tx, u); err != nil {
+			return err
 		}
-		if changed.RowsAffected() == 0 {
-			return fmt.Errorf("there is no user %q: `chartroom user list` shows all", username)
-		}
-		_, err = tx.Exec(ctx, endCTE+`
-			DELETE FROM sessions s USING note, users u
-			WHERE u.username = @username AND s.user_id = u.id AND s.epoch <> u.session_epoch`, all)
-		if err != nil {
-			return fmt.Errorf("end the user's sessions: %w", err)
-		}
-		return nil
+		return d.update(ctx, tx, u.ID, `is_active = false, session_epoch = session_epoch + 1`, nil)
 	})
 }
 
-func withProgram(args pgx.NamedArgs, program string) pgx.NamedArgs {
-	args["program"] = program
-	return args
+// EnableUser opens an account again. Its earlier sessions stay ended.
+func (d *DB) EnableUser(ctx context.Context, by By, ref UserRef) error {
+	return d.changeUser(ctx, by, ref, "user-enable", func(tx pgx.Tx, who Who, u User) error {
+		return d.update(ctx, tx, u.ID, `is_active = true, session_epoch = session_epoch + 1`, nil)
+	})
+}
+
+// SetRole changes what a user may do, from their next request on. The last administrator stays one (ErrLastAdmin).
+func (d *DB) SetRole(ctx context.Context, by By, ref UserRef, role string) error {
+	if !slices.Contains(Roles, role) {
+		return ErrUserRole
+	}
+	return d.changeUser(ctx, by, ref, "user-set-role", func(tx pgx.Tx, who Who, u User) error {
+		if role != RoleAdmin {
+			if err := keepsAdmin(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		return d.update(ctx, tx, u.ID, `role = @role`, pgx.NamedArgs{"role": role})
+	}, "role", role)
+}
+
+// SetPassword gives an account a new password and ends its sessions, also those of sign-ins that are under way with
+// the old one. It is for the shell: an administrator at the site never knows a user's password (MakeLink).
+func (d *DB) SetPassword(ctx context.Context, by By, ref UserRef, password string) error {
+	hash, err := HashPassword(password, ref.Name)
+	if err != nil {
+		return err
+	}
+	return d.changeUser(ctx, by, ref, "user-set-password", func(tx pgx.Tx, who Who, u User) error {
+		return d.newPassword(ctx, tx, u.ID, hash, nil)
+	})
+}
+
+// newPassword stores one; with the old one go the sessions, all browsers but the one that it came from, open links, and
+// what was counted of failures.
+func (d *DB) newPassword(ctx context.Context, tx pgx.Tx, id int, hash string, device []byte) error {
+	if err := d.update(ctx, tx, id, `password_hash = @hash, session_epoch = session_epoch + 1`, pgx.NamedArgs{"hash": hash}); err != nil {
+		return err
+	}
+	for _, forget := range []string{
+		`DELETE FROM known_devices WHERE user_id = @id AND device IS DISTINCT FROM @device::bytea`,
+		`DELETE FROM account_links WHERE user_id = @id`,
+		`DELETE FROM sign_in_throttle WHERE user_id = @id`,
+	} {
+		if _, err := tx.Exec(ctx, forget, pgx.NamedArgs{"id": id, "device": device}); err != nil {
+			return fmt.Errorf("forget what the old password allowed: %w", err)
+		}
+	}
+	return nil
+}
+
+// SignOutUser ends all sessions of an account, also of sign-ins that are under way.
+func (d *DB) SignOutUser(ctx context.Context, by By, ref UserRef) error {
+	return d.changeUser(ctx, by, ref, "user-sign-out", func(tx pgx.Tx, who Who, u User) error {
+		return d.update(ctx, tx, u.ID, `session_epoch = session_epoch + 1`, nil)
+	})
+}
+
+// UnlockUser forgets the failed sign-ins that were counted for an account's name and browsers.
+func (d *DB) UnlockUser(ctx context.Context, by By, ref UserRef) error {
+	return d.changeUser(ctx, by, ref, "user-unlock", func(tx pgx.Tx, who Who, u User) error {
+		_, err := tx.Exec(ctx, `DELETE FROM sign_in_throttle WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID})
+		return err
+	})
+}
+
+// keepsAdmin refuses what would leave nobody to manage the accounts.
+func keepsAdmin(ctx context.Context, tx pgx.Tx, u User) error {
+	var another bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND is_active AND id <> @id)`, pgx.NamedArgs{"id": u.ID}).Scan(&another)
+	switch {
+	case err != nil:
+		return fmt.Errorf("count the administrators: %w", err)
+	case u.Role == RoleAdmin && u.Active && !another:
+		return ErrLastAdmin
+	}
+	return nil
+}
+
+func (d *DB) update(ctx context.Context, tx pgx.Tx, id int, set string, args pgx.NamedArgs) error {
+	all := pgx.NamedArgs{"id": id}
+	for k, v := range args {
+		all[k] = v
+	}
+	if _, err := tx.Exec(ctx, `UPDATE users SET `+set+` WHERE id = @id`, all); err != nil {
+		return fmt.Errorf("change the user: %w", err)
+	}
+	return nil
+}
+
+// changeUser changes one account, records it, and removes the sessions that the change has ended. An account that is not
+// there is ErrNotFound at the site, and a sentence at the shell.
+func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, change func(tx pgx.Tx, who Who, u User) error, detail ...string) error {
+	return d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
+		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE id = @id OR username = @name FOR UPDATE`,
+			pgx.NamedArgs{"id": ref.ID, "name": ref.Name})
+		if err != nil {
+			return fmt.Errorf("look up the user: %w", err)
+		}
+		u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[User])
+		switch {
+		case errors.Is(err, pgx.ErrNoRows) && by.Shell != "":
+			return fmt.Errorf("there is no user %q: `chartroom user list` shows all", ref.Name)
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrNotFound
+		case err != nil:
+			return fmt.Errorf("look up the user: %w", err)
+		}
+		if err := change(tx, who, u); err != nil {
+			return err
+		}
+		more := map[string]any{}
+		for i := 0; i+1 < len(detail); i += 2 {
+			more[detail[i]] = detail[i+1]
+		}
+		if err := d.record(ctx, tx, by, who, action, u.ID, more); err != nil {
+			return err
+		}
+		return d.endSessions(ctx, tx, by.Viewer, u.ID)
+	})
+}
+
+// endSessions removes the sessions that users.session_epoch says have ended.
+func (d *DB) endSessions(ctx context.Context, tx pgx.Tx, v Viewer, id int) error {
+	_, err := tx.Exec(ctx, endCTE+`
+		DELETE FROM sessions s USING note, users u WHERE u.id = @id AND s.user_id = u.id AND s.epoch <> u.session_epoch`,
+		endArgs(endNote{"session-ended", clientText(v.Client), v.RequestID}, d.program, pgx.NamedArgs{"id": id}))
+	if err != nil {
+		return fmt.Errorf("end the user's sessions: %w", err)
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ func TestSigningInWithAPredecessorsAccounts(t *testing.T) {
 		t.Fatalf("adopting the table changed it:\n%s\n%s", before, after)
 	}
 	d := dbtest.OpenURL(t, url, 1e12)
-	s, err := d.SignIn(ctx, "ada.predecessor", "correct horse battery", db.Viewer{Client: from, RequestID: "r1"}, "Browser/1")
+	s, err := d.SignIn(ctx, db.SignInForm{Username: "ada.predecessor", Password: "correct horse battery", From: db.Viewer{Client: from, RequestID: "r1"}, UserAgent: "Browser/1"})
 	if err != nil || s.UserID != 1 || strings.Join(s.Methods, " ") != "pwd" {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -44,7 +44,7 @@ func TestSigningInWithAPredecessorsAccounts(t *testing.T) {
 		"a name of ten kilobytes": {strings.Repeat("n", 10_000), "correct horse battery"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := d.SignIn(ctx, try.user, try.password, db.Viewer{}, ""); !errors.Is(err, db.ErrRefused) {
+			if _, err := d.SignIn(ctx, db.SignInForm{Username: try.user, Password: try.password, From: db.Viewer{}, UserAgent: ""}); !errors.Is(err, db.ErrRefused) {
 				t.Errorf("got %v, want ErrRefused", err)
 			}
 		})
@@ -60,14 +60,14 @@ func TestSigningInWithAPredecessorsAccounts(t *testing.T) {
 		t.Error("a name that nobody has stands in the audit; it may be a password")
 	}
 	// A cheaper hash becomes today's, if the password may; this one is too short to be hashed anew and keeps working.
-	if _, err := d.SignIn(ctx, "Grace", "short", db.Viewer{}, ""); err != nil {
+	if _, err := d.SignIn(ctx, db.SignInForm{Username: "Grace", Password: "short", From: db.Viewer{}, UserAgent: ""}); err != nil {
 		t.Errorf("a short password from before the rule: %v", err)
 	}
 	// More than 72 bytes count from now on.
-	if _, err := d.SignIn(ctx, "long", strings.Repeat("x", 80), db.Viewer{}, ""); err != nil {
+	if _, err := d.SignIn(ctx, db.SignInForm{Username: "long", Password: strings.Repeat("x", 80), From: db.Viewer{}, UserAgent: ""}); err != nil {
 		t.Errorf("more than the predecessor read: %v", err)
 	}
-	if _, err := d.SignIn(ctx, "long", strings.Repeat("x", 81), db.Viewer{}, ""); !errors.Is(err, db.ErrRefused) {
+	if _, err := d.SignIn(ctx, db.SignInForm{Username: "long", Password: strings.Repeat("x", 81), From: db.Viewer{}, UserAgent: ""}); !errors.Is(err, db.ErrRefused) {
 		t.Errorf("another long password: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestThePredecessorCanGoOnWritingBesideUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, c, `INSERT INTO users (username, email, password_hash) VALUES ('new', 'new@clinic.example', '$2b$12$YeYPWvM5t8/w1ThnoDA1.OIVAPV4LUQ2zjKy7U8h.l9hxc6UtXp8C')`)
-	if _, err := dbtest.OpenURL(t, url, 1e12).SignIn(ctx, "new", "correct horse battery", db.Viewer{}, ""); err != nil {
+	if _, err := dbtest.OpenURL(t, url, 1e12).SignIn(ctx, db.SignInForm{Username: "new", Password: "correct horse battery", From: db.Viewer{}, UserAgent: ""}); err != nil {
 		t.Error(err)
 	}
 	must(t, c, `UPDATE users SET email = 'newer@clinic.example' WHERE username = 'new'`)
@@ -124,7 +124,7 @@ func TestTheFirstUserIsAnAdministrator(t *testing.T) {
 	ctx := context.Background()
 	d := dbtest.New(t)
 	for _, want := range []struct{ name, asked, role string }{{"one", "", "admin"}, {"two", "", "clinician"}, {"three", "viewer", "viewer"}} {
-		u, err := d.CreateUser(ctx, "test", db.NewUser{Username: want.name, Role: want.asked, Password: goodPassword})
+		u, err := d.CreateUser(ctx, db.By{Shell: "test"}, db.NewUser{Username: want.name, Role: want.asked, Password: goodPassword})
 		if err != nil || u.Role != want.role || !u.Active {
 			t.Errorf("%+v, %v; want %s", u, err, want.role)
 		}
@@ -137,7 +137,7 @@ func TestTheFirstUserIsAnAdministrator(t *testing.T) {
 func TestUsersThatCannotBeMade(t *testing.T) {
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
-	if _, err := d.CreateUser(ctx, "test", db.NewUser{Username: "ada", Email: "a@b.example", Password: goodPassword}); err != nil {
+	if _, err := d.CreateUser(ctx, db.By{Shell: "test"}, db.NewUser{Username: "ada", Email: "a@b.example", Password: goodPassword}); err != nil {
 		t.Fatal(err)
 	}
 	for name, n := range map[string]db.NewUser{
@@ -150,7 +150,7 @@ func TestUsersThatCannotBeMade(t *testing.T) {
 		"role":           {Username: "bob", Role: "owner", Password: goodPassword},
 		"mail":           {Username: "bob", Email: "bob", Password: goodPassword},
 	} {
-		if _, err := d.CreateUser(ctx, "test", n); err == nil {
+		if _, err := d.CreateUser(ctx, db.By{Shell: "test"}, n); err == nil {
 			t.Errorf("%s: was made", name)
 		} else if strings.Contains(err.Error(), "SQLSTATE") {
 			t.Errorf("%s: %v is no sentence", name, err)
@@ -164,8 +164,10 @@ func TestUsersThatCannotBeMade(t *testing.T) {
 func TestChangesThatEndSessions(t *testing.T) {
 	ctx := context.Background()
 	for name, change := range map[string]func(*db.DB) error{
-		"disable":      func(d *db.DB) error { return d.DisableUser(ctx, "test", "ada") },
-		"set password": func(d *db.DB) error { return d.SetPassword(ctx, "test", "ada", goodPassword) },
+		"disable": func(d *db.DB) error { return d.DisableUser(ctx, db.By{Shell: "test"}, db.UserRef{Name: "ada"}) },
+		"set password": func(d *db.DB) error {
+			return d.SetPassword(ctx, db.By{Shell: "test"}, db.UserRef{Name: "ada"}, goodPassword)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, url := dbtest.Open(t)
@@ -177,7 +179,7 @@ func TestChangesThatEndSessions(t *testing.T) {
 			if err := change(d); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.EnableUser(ctx, "test", "ada"); err != nil {
+			if err := d.EnableUser(ctx, db.By{Shell: "test"}, db.UserRef{Name: "ada"}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := d.Whoami(ctx, ada); !errors.Is(err, db.ErrNoSession) {
@@ -197,7 +199,7 @@ func TestChangesThatEndSessions(t *testing.T) {
 		})
 	}
 	d := dbtest.New(t)
-	if err := d.DisableUser(ctx, "test", "nobody"); err == nil || !strings.Contains(err.Error(), "user list") {
+	if err := d.DisableUser(ctx, db.By{Shell: "test"}, db.UserRef{Name: "nobody"}); err == nil || !strings.Contains(err.Error(), "user list") {
 		t.Errorf("an unknown user: %v", err)
 	}
 }
@@ -211,7 +213,7 @@ func TestARefusalIsRecordedAlsoForWhoHangsUp(t *testing.T) {
 	for try := range 10 {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(time.Duration(60+20*try)*time.Millisecond, cancel) // verifying takes 200 and more
-		_, err := d.SignIn(ctx, "ada", "a wrong password", db.Viewer{}, "")
+		_, err := d.SignIn(ctx, db.SignInForm{Username: "ada", Password: "a wrong password", From: db.Viewer{}, UserAgent: ""})
 		n := value[int](t, c, `SELECT count(*) FROM audit_events WHERE outcome = 'refused'`)
 		if errors.Is(err, db.ErrRefused) {
 			if n != 1 {

@@ -319,7 +319,7 @@ func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := dbtest.OpenURL(t, app, time.Hour)
-	if _, err := d.CreateUser(ctx, "test", db.NewUser{Username: "ada", Password: goodPassword}); err != nil {
+	if _, err := d.CreateUser(ctx, db.By{Shell: "test"}, db.NewUser{Username: "ada", Password: goodPassword}); err != nil {
 		t.Fatal(err)
 	}
 	load(t, d, resource("1", ``))
@@ -330,7 +330,7 @@ func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
 	if _, err := d.OpenPatient(ctx, v, value[string](t, c, `SELECT id::text FROM patients`)); err != nil {
 		t.Error(err)
 	}
-	if err := d.DisableUser(ctx, "test", "ada"); err != nil {
+	if err := d.SignOutUser(ctx, db.By{Shell: "test"}, db.UserRef{Name: "ada"}); err != nil {
 		t.Error(err)
 	}
 	if err := d.Housekeep(ctx); err != nil {

@@ -3,7 +3,6 @@ package db
 import (
 	"crypto/sha512"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -20,33 +19,18 @@ const (
 	bcryptCost  = 12
 	bcryptBytes = 72
 	longPrefix  = "$bcrypt-sha384"
-
-	// MinPasswordLength is in characters: SP 800-63B-4, 3.1.1.2, for a password that stands alone.
-	MinPasswordLength = 15
-	maxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
 )
 
-// CheckPassword says why a new password is refused, or nil. It asks for length and nothing else: rules of composition
-// make passwords worse (SP 800-63B-4, 3.1.1.2).
-func CheckPassword(password string) error {
-	switch {
-	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return errors.New("the password holds bytes that are not text")
-	case utf8.RuneCountInString(norm.NFC.String(password)) < MinPasswordLength:
-		return fmt.Errorf("the password must have at least %d characters; several words are easy to remember", MinPasswordLength)
-	case len(password) > maxPasswordBytes:
-		return fmt.Errorf("the password must have at most %d bytes", maxPasswordBytes)
+// HashPassword gives the hash to store, or CheckPassword's reason against it. It takes about a quarter of a second.
+func HashPassword(password string, words ...string) (string, error) {
+	if err := CheckPassword(password, words...); err != nil {
+		return "", err
 	}
-	return nil
-}
-
-// HashPassword gives the hash to store. It takes about a quarter of a second.
-func HashPassword(password string) (string, error) {
 	return hashAt(bcryptCost, password)
 }
 
 func hashAt(cost int, password string) (string, error) {
-	if err := CheckPassword(password); err != nil {
+	if err := checkLength(password); err != nil {
 		return "", err
 	}
 	p, prefix := []byte(norm.NFC.String(password)), ""

@@ -38,10 +38,12 @@ const sessionKey = "session"
 
 // SessionStore is scs's store: pgxstore, with tokens kept as HMACs so that a copy of the table opens no session.
 type SessionStore struct {
-	pg      *pgxstore.PostgresStore
-	pool    *pgxpool.Pool
-	keys    [][]byte
-	program string
+	pg          *pgxstore.PostgresStore
+	pool        *pgxpool.Pool
+	keys        [][]byte
+	deviceKeys  [][]byte
+	throttleKey []byte // of the oldest secret, so that a new one does not forget who failed
+	program     string
 }
 
 var _ scs.CtxStore = (*SessionStore)(nil)
@@ -51,6 +53,8 @@ func newSessionStore(pool *pgxpool.Pool, secrets []string, program string) *Sess
 	s := &SessionStore{pg: pgxstore.NewWithCleanupInterval(pool, 0), pool: pool, program: program}
 	for _, secret := range secrets {
 		s.keys = append(s.keys, DeriveKey(secret, "session token"))
+		s.deviceKeys = append(s.deviceKeys, DeriveKey(secret, "device"))
+		s.throttleKey = DeriveKey(secret, "sign-in throttle")
 	}
 	return s
 }
@@ -198,25 +202,36 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// Housekeep removes what has expired: sessions beyond their lifetime or idle for too long, drafts, and tombstones that no
-// longer guard anything. Only one process at a time does it.
+// Housekeep removes what has expired: sessions beyond their lifetime, idle for too long, or of users who may not have one;
+// tombstones that no longer guard anything; what was counted of sign-ins; browsers not seen for a year; links; drafts.
+// Only one process at a time does it.
 func (d *DB) Housekeep(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('chartroom housekeeping'))`).Scan(&mine); err != nil || !mine {
 			return err
 		}
+		// A user disabled by hand may be enabled by hand before the sessions are idle: they are not to come back.
 		_, err := tx.Exec(ctx, endCTE+`
-			DELETE FROM sessions USING note WHERE expiry <= now() OR last_seen_at <= now() - @idle::interval`,
+			DELETE FROM sessions s USING note, users u
+			WHERE u.id = s.user_id AND (s.expiry <= now() OR s.last_seen_at <= now() - @idle::interval
+				OR u.is_active IS NOT TRUE OR u.session_epoch <> s.epoch)`,
 			endArgs(endNote{action: "session-expired"}, d.program, pgx.NamedArgs{"idle": d.idle}))
 		if err != nil {
 			return fmt.Errorf("remove expired sessions: %w", err)
 		}
-		if _, err = tx.Exec(ctx, `DELETE FROM drafts WHERE saved_at <= now() - @age::interval`, pgx.NamedArgs{"age": DraftAge}); err != nil {
-			return fmt.Errorf("remove old drafts: %w", err)
+		for _, old := range []string{
+			// A day more than needed: the clocks of this program and of the database may differ.
+			`DELETE FROM ended_sessions WHERE expiry < now() - interval '1 day'`,
+			`DELETE FROM sign_in_throttle WHERE last_at < now() - interval '1 day' AND (kind = 'client' OR failures < 100)`,
+			`DELETE FROM known_devices WHERE last_at < now() - interval '1 year'`,
+			`DELETE FROM account_links WHERE expires_at < now()`,
+			`DELETE FROM drafts WHERE saved_at < now() - interval '1 hour'`,
+		} {
+			if _, err := tx.Exec(ctx, old); err != nil {
+				return fmt.Errorf("remove what is over: %w", err)
+			}
 		}
-		// A day more than needed: the clocks of this program and of the database may differ.
-		_, err = tx.Exec(ctx, `DELETE FROM ended_sessions WHERE expiry < now() - interval '1 day'`)
-		return err
+		return nil
 	})
 }

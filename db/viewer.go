@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -24,7 +25,14 @@ type Viewer struct {
 	Client    netip.Addr // zero when unknown
 	RequestID string
 	Idle      bool // the request is no person's action (a poll): it must not keep the session alive
+	Fresh     bool // what is asked needs a password that was given within the last ConfirmedFor
 }
+
+// ConfirmedFor is how long a password that was given counts for what needs it again (ASVS 7.5).
+const ConfirmedFor = 10 * time.Minute
+
+// ErrConfirm says that the role allows it, but that the user's password must be asked for first.
+var ErrConfirm = errors.New("the password must be given again")
 
 // Who is what a statement found about its Viewer.
 type Who struct {
@@ -35,27 +43,29 @@ type Who struct {
 	SessionID   string // UUID
 	SignedInAt  time.Time
 	SessionEnds time.Time // absolute end, whatever happens
-	Allowed     bool      // the role is among Viewer.Roles
+	Allowed     bool      // the role is among Viewer.Roles, and the sign-in is fresh where Viewer.Fresh asks for it
+	Stale       bool      // only the latter is missing
 }
 
 // viewerCTE opens every statement made for a Viewer. It judges the session (alive, not idle for too long, its user
-// active and not signed out everywhere since) and the role, and marks the session as seen. The user's state is read
+// active and not signed out everywhere since) and the role, marks the session as seen, and moves it to the current key. The user's state is read
 // each time, so that a disabling or a changed role counts at the next request.
 const viewerCTE = `
 WITH viewer AS MATERIALIZED (
 	SELECT s.token, s.id AS session_id, s.user_id, s.created_at AS signed_in_at, s.expiry AS session_ends, s.last_seen_at,
-	       u.username, u.email, u.role, u.role = ANY (@roles::text[]) AS allowed
+	       u.username, u.email, u.role, u.role = ANY (@roles::text[]) AND s.created_at > now() - @fresh_for::interval AS allowed,
+	       u.role = ANY (@roles::text[]) AND s.created_at <= now() - @fresh_for::interval AS stale
 	FROM sessions s JOIN users u ON u.id = s.user_id
 	WHERE s.token = ANY (@tokens::text[]) AND s.expiry > now() AND s.last_seen_at > now() - @idle::interval
 	  AND u.is_active AND u.session_epoch = s.epoch
 	LIMIT 1
 ), touched AS (
-	UPDATE sessions s SET last_seen_at = now() FROM viewer v
-	WHERE s.token = v.token AND NOT @background AND v.last_seen_at <= now() - @touch_every::interval
+	UPDATE sessions s SET token = @token, last_seen_at = CASE WHEN @background THEN s.last_seen_at ELSE now() END FROM viewer v
+	WHERE s.token = v.token AND (s.token <> @token OR NOT @background AND v.last_seen_at <= now() - @touch_every::interval)
 )`
 
 // whoColumns are Who's fields, for the SELECT that closes such a statement.
-const whoColumns = `v.user_id, v.username, v.email, v.role, v.session_id::text, v.signed_in_at, v.session_ends, v.allowed`
+const whoColumns = `v.user_id, v.username, v.email, v.role, v.session_id::text, v.signed_in_at, v.session_ends, v.allowed, v.stale`
 
 // auditColumns and auditValues are the part that every event of a Viewer shares; action, outcome, patients and detail
 // follow.
@@ -68,8 +78,13 @@ const (
 func touchEvery(idle time.Duration) time.Duration { return min(time.Minute, idle/10) }
 
 func (d *DB) viewerArgs(v Viewer) pgx.NamedArgs {
+	stored := d.sessions.stored(v.Token)
+	fresh := 100 * 365 * 24 * time.Hour
+	if v.Fresh {
+		fresh = ConfirmedFor
+	}
 	return pgx.NamedArgs{
-		"tokens": d.sessions.stored(v.Token), "roles": v.Roles, "background": v.Idle,
+		"tokens": stored, "token": stored[0], "fresh_for": fresh, "roles": v.Roles, "background": v.Idle,
 		"idle": d.idle, "touch_every": touchEvery(d.idle),
 		"client": clientText(v.Client), "request_id": v.RequestID, "program": d.program,
 	}
@@ -85,17 +100,22 @@ func clientText(a netip.Addr) *string {
 
 // check turns what was found into the error that the caller acts on.
 func (w Who) check() error {
-	if !w.Allowed {
+	switch {
+	case w.Stale:
+		return ErrConfirm
+	case !w.Allowed:
 		return ErrForbidden
 	}
 	return nil
 }
 
 // Whoami answers who is signed in, for pages that show nothing else from the database. A refused role is audited.
-func (d *DB) Whoami(ctx context.Context, v Viewer) (Who, error) {
-	rows, err := d.pool.Query(ctx, viewerCTE+`, audited AS (
+func (d *DB) Whoami(ctx context.Context, v Viewer) (Who, error) { return d.whoami(ctx, d.pool, v) }
+
+func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
+	rows, err := q.Query(ctx, viewerCTE+`, audited AS (
 		INSERT INTO audit_events (`+auditColumns+`)
-		SELECT `+auditValues+`, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed
+		SELECT `+auditValues+`, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed AND NOT v.stale
 	)
 	SELECT `+whoColumns+` FROM viewer v`, d.viewerArgs(v))
 	if err != nil {

@@ -37,6 +37,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.askToSignIn(w, r)
 		return
 	}
+	if errors.Is(err, db.ErrConfirm) {
+		s.askToConfirm(w, r)
+		return
+	}
 	e := s.describe(err)
 	sc := scopeOf(r)
 	if e.status >= 500 {

@@ -119,7 +119,7 @@ func (s *Server) serve(rt route) http.Handler {
 		if c, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
 			sc.viewer.Token = c.Value
 		}
-		sc.viewer.Roles = rt.access.roles()
+		sc.viewer.Roles, sc.viewer.Fresh = rt.access.roles(), rt.fresh
 		if err := s.admit(rt, r); err != nil {
 			s.fail(w, r, err)
 			return

@@ -184,7 +184,7 @@ func TestADisabledUserAndAChangedRoleCountAtTheNextRequest(t *testing.T) {
 	if a := b.get("/account"); !strings.Contains(a.body, "<bdi>Viewer</bdi>") {
 		t.Error("the role is still the old one")
 	}
-	if err := s.DB.DisableUser(t.Context(), "test", "admin"); err != nil {
+	if err := s.DB.DisableUser(t.Context(), db.By{Shell: "test"}, db.UserRef{Name: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := b.get("/patients"); a.status != 303 {

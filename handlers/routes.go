@@ -12,6 +12,7 @@ type access int
 const (
 	signedIn access = iota // any role
 	writers                // those who may create and change patients
+	admins                 // those who manage the accounts and read the audit
 	public                 // everybody; such a route shows no patient and changes nothing but the caller's own session
 )
 
@@ -22,6 +23,8 @@ func (a access) roles() []string {
 		return nil
 	case writers:
 		return db.Writers
+	case admins:
+		return []string{db.RoleAdmin}
 	}
 	return db.Roles
 }
@@ -29,6 +32,7 @@ func (a access) roles() []string {
 type route struct {
 	pattern string
 	access  access
+	fresh   bool // only soon after the password was given (db.ConfirmedFor); else it is asked for first
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
@@ -43,6 +47,7 @@ func (s *Server) routes() []route {
 		{pattern: "POST /logout", access: public, handle: s.logout},
 		{pattern: "GET /session", handle: s.sessionLeft},
 		{pattern: "POST /session", handle: s.staySignedIn},
+		{pattern: "POST /confirm", handle: s.confirm},
 		{pattern: "GET /account", handle: s.account},
 
 		{pattern: "GET /patients", handle: s.patients},

@@ -44,6 +44,7 @@ type Server struct {
 	drafts   sealer
 	assets   assets
 	format   format
+	routed   *http.ServeMux
 	handler  http.Handler
 	now      func() time.Time
 
@@ -74,7 +75,8 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.handler = s.middleware(s.mux())
+	s.routed = s.mux()
+	s.handler = s.middleware(s.routed)
 	return s, nil
 }
 
@@ -85,6 +87,9 @@ func cookieName(secure bool) string {
 	}
 	return "chartroom"
 }
+
+// deviceCookie is how a browser is known again that somebody has signed in from. It opens nothing.
+func deviceCookie(secure bool) string { return cookieName(secure) + "-device" }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 

@@ -3,8 +3,11 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,47 +56,93 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 const refusal = "The user name or the password is not right. Both are case-sensitive."
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
-	username, password, next := r.PostForm.Get("username"), r.PostForm.Get("password"), nextPath(r.PostForm.Get("next"))
-	sc := scopeOf(r)
-	session, err := s.DB.SignIn(r.Context(), username, password, sc.viewer, r.UserAgent())
-	if errors.Is(err, db.ErrRefused) {
+	username, next := r.PostForm.Get("username"), nextPath(r.PostForm.Get("next"))
+	in, err := s.DB.SignIn(r.Context(), db.SignInForm{Username: username, Password: r.PostForm.Get("password"), Device: s.deviceOf(r),
+		From: scopeOf(r).viewer, UserAgent: r.UserAgent()})
+	if status, said, ok := notGranted(w, err, refusal); ok {
 		if len(username) > 255 {
 			username = ""
 		}
-		s.render(w, r, http.StatusUnprocessableEntity, views.LoginPage(views.Login{
-			Page: s.page(r, "Error: Sign in", nil), Username: username, Next: next, Error: refusal}))
+		s.render(w, r, status, views.LoginPage(views.Login{
+			Page: s.page(r, "Error: Sign in", nil), Username: username, Next: next, Error: said}))
 		return nil
 	}
 	if err != nil {
 		return wrap("sign in", err)
 	}
-	if err := s.beginSession(w, r, session); err != nil {
+	if _, err := s.beginSession(w, r, in); err != nil {
 		return wrap("sign in", err)
 	}
-	http.Redirect(w, r, orList(next), http.StatusSeeOther)
+	to := orList(next)
+	if in.Weak != nil {
+		to = views.PasswordPath(to) // asked to change it, not shut out
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 
+// notGranted tells what became of a sign-in that was not granted, in words that are the same for every account and for
+// none. ok says that it was such a case; an error that is none of these is the caller's.
+func notGranted(w http.ResponseWriter, err error, refusal string) (status int, said string, ok bool) {
+	var wait db.Throttled
+	switch {
+	case errors.Is(err, db.ErrRefused):
+		return http.StatusUnprocessableEntity, refusal, true
+	case errors.As(err, &wait):
+		seconds := int(math.Ceil(wait.After.Seconds()))
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		return http.StatusTooManyRequests, "Too many sign-ins have failed. Try again in " + inWords(seconds) + ", or ask an administrator for help.", true
+	case errors.Is(err, db.ErrBusy):
+		w.Header().Set("Retry-After", "3")
+		return http.StatusServiceUnavailable, "Many people are signing in right now. Try again in a few seconds.", true
+	}
+	return 0, "", false
+}
+
+func inWords(seconds int) string {
+	switch {
+	case seconds == 1:
+		return "a second"
+	case seconds < 120:
+		return fmt.Sprintf("%d seconds", seconds)
+	}
+	return fmt.Sprintf("%d minutes", (seconds+59)/60)
+}
+
+// deviceAge is how long a browser is remembered after its last sign-in.
+const deviceAge = 365 * 24 * time.Hour
+
+func (s *Server) deviceOf(r *http.Request) string {
+	c, err := r.Cookie(deviceCookie(s.Secure))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
 // beginSession stores the session under a new token before the first byte of the answer; a session that this browser
-// had ends. The database records the sign-in in the same transaction.
-func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, session db.Session) error {
+// had ends. The database records the sign-in in the same transaction. The token is given back for what the same request
+// still does in the new session.
+func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, in db.SignedIn) (string, error) {
 	ctx, cancel := durable(r.Context())
 	defer cancel()
 	sm := s.sessions
 	ctx, err := s.loadSession(ctx, scopeOf(r).viewer.Token)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := sm.RenewToken(ctx); err != nil {
-		return err
+		return "", err
 	}
-	db.PutSession(ctx, sm, session)
+	db.PutSession(ctx, sm, in.Session)
 	token, expiry, err := sm.Commit(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	sm.WriteSessionCookie(ctx, w, token, expiry)
-	return nil
+	http.SetCookie(w, &http.Cookie{Name: deviceCookie(s.Secure), Value: in.Device, Path: "/", MaxAge: int(deviceAge.Seconds()),
+		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode})
+	return token, nil
 }
 
 // loadSession gives scs's session for a token. One that cannot be read is ended, and counts as none (ASVS 1.5.2).
@@ -139,7 +188,7 @@ func nextPath(next string) string {
 		return ""
 	}
 	switch u.Path {
-	case "/", "/login", "/logout", views.SessionPath, views.SearchPath:
+	case "/", "/login", "/logout", views.SessionPath, views.SearchPath, views.ConfirmPath:
 		return ""
 	}
 	return next

@@ -2,7 +2,10 @@
 // it, so that nothing that was not meant for a page can reach one.
 package views
 
-import "net/url"
+import (
+	"net/url"
+	"strconv"
+)
 
 // Addresses, each built in one place, for components and redirects alike. None takes a value that a person typed.
 
@@ -94,6 +97,43 @@ func ExportPath(list, format string) string {
 
 // AccountPath is the signed-in user's own page.
 const AccountPath = "/account"
+
+// PasswordPath is where users change their own password, and go on to next, a path within the site.
+func PasswordPath(next string) string {
+	if next == "" {
+		return AccountPath + "/password"
+	}
+	return AccountPath + "/password?" + url.Values{"next": {next}}.Encode()
+}
+
+// EmailPath and EndOthersPath change the own account, by POST.
+const (
+	EmailPath     = AccountPath + "/email"
+	EndOthersPath = AccountPath + "/sessions/end-others"
+)
+
+// EndSessionPath ends one of the own sessions, by POST.
+func EndSessionPath(id string) string {
+	return AccountPath + "/sessions/" + url.PathEscape(id) + "/end"
+}
+
+// ConfirmPath takes the password again, by POST, and goes on with what asked for it.
+const ConfirmPath = "/confirm"
+
+// InvitePath is a link by which a user sets a password, once.
+func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
+
+// UsersPath is the administrators' list of accounts.
+const UsersPath = "/admin/users"
+
+// NewUserPath is the form for a new account, which is sent to UsersPath.
+const NewUserPath = UsersPath + "/new"
+
+// UserPath is one account's page; UserActionPath does something to it, by POST.
+func UserPath(id int) string { return UsersPath + "/" + strconv.Itoa(id) }
+
+// UserActionPath does something to an account, by POST: role, disable, enable, link, end-sessions, unlock.
+func UserActionPath(id int, action string) string { return UserPath(id) + "/" + action }
 
 // SessionPath answers how long the session lasts, without keeping it alive; by POST it keeps it alive.
 const SessionPath = "/session"

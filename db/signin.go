@@ -1,0 +1,141 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrRefused is every reason for which a sign-in is not granted. Which one it was stands in the audit only.
+var ErrRefused = errors.New("wrong user name or password")
+
+// SignInForm is what a sign-in brings.
+type SignInForm struct {
+	Username, Password string
+	Device             string // the device cookie's value, if there is one
+	From               Viewer
+	UserAgent          string
+}
+
+// SignedIn is a sign-in that was granted.
+type SignedIn struct {
+	Session
+	Device string // the device cookie's value from now on
+	Weak   error  // why the password would not be taken as a new one
+}
+
+// SignIn verifies a user name and a password and gives the Session to store. Refusals are ErrRefused, always after the same
+// work, and Throttled, always before it; ErrBusy is neither. All are audited, but of those that wait for the same delay
+// only the first. A hash weaker than today's is replaced; nothing else is written to users.
+func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
+	leave, err := hashing.enter()
+	if err != nil {
+		return SignedIn{}, err
+	}
+	defer leave()
+	device := d.sessions.device(f.Device)
+	counted := d.sessions.subjects(f.Username, f.From.Client, device)
+	a, err := d.try(ctx, f.Username, counted, device)
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("look up the account: %w", err)
+	}
+	if a.Wait > 0 {
+		if a.Noted {
+			if err := d.auditRefusal(ctx, a, f.From, "throttled"); err != nil {
+				return SignedIn{}, err
+			}
+		}
+		return SignedIn{}, Throttled{After: a.Wait}
+	}
+	var right, rehash bool
+	if err := hashing.run(ctx, func() { right, rehash = verifyPassword(deref(a.PasswordHash), f.Password) }); err != nil {
+		return SignedIn{}, err
+	}
+	// Who hangs up now has had their guess: it is recorded all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+
+	kind := ""
+	switch {
+	case a.ID == nil:
+		kind = "unknown user"
+	case !right:
+		kind = "wrong password"
+	case a.IsActive == nil || !*a.IsActive:
+		kind = "disabled"
+	case a.Locked:
+		kind = "locked"
+	}
+	if kind != "" {
+		if err := d.auditRefusal(ctx, a, f.From, kind); err != nil {
+			return SignedIn{}, err
+		}
+		return SignedIn{}, ErrRefused
+	}
+	in := SignedIn{Weak: CheckPassword(f.Password, *a.Username, deref(a.Email)),
+		Session: Session{UserID: *a.ID, Epoch: *a.SessionEpoch, Methods: []string{"pwd"}, Client: clientText(f.From.Client),
+			UserAgent: clip(f.UserAgent, 200), RequestID: f.From.RequestID, Program: d.program}}
+	if rehash {
+		if err := d.upgradeHash(ctx, *a.ID, *a.PasswordHash, f.Password); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	if device == nil {
+		in.Device = d.sessions.newDevice()
+		device = d.sessions.device(in.Device)
+	} else {
+		in.Device = d.sessions.signDevice(device)
+	}
+	_, err = d.pool.Exec(ctx, forgiveCTE+`
+		INSERT INTO known_devices (device, user_id) VALUES (@device, @id) ON CONFLICT (device, user_id) DO UPDATE SET last_at = now()`,
+		pgx.NamedArgs{"known": a.Known, "device_subject": counted.device, "name_subject": counted.name, "client_subject": counted.client,
+			"device": deviceHash(device), "id": *a.ID})
+	if err != nil {
+		return SignedIn{}, fmt.Errorf("remember the browser: %w", err)
+	}
+	return in, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// auditRefusal never says the name that was typed, when nobody has it: people type passwords into that field.
+func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind string) error {
+	_, err := d.pool.Exec(ctx, `
+		INSERT INTO audit_events (action, outcome, actor_id, actor, client, request_id, program, detail)
+		VALUES ('sign-in', 'refused', @id, @username, @client::inet, @request_id, @program, jsonb_build_object('kind', @kind::text))`,
+		pgx.NamedArgs{"id": a.ID, "username": deref(a.Username), "client": clientText(from.Client),
+			"request_id": from.RequestID, "program": d.program, "kind": kind})
+	if err != nil {
+		return fmt.Errorf("record a refused sign-in: %w", err)
+	}
+	return nil
+}
+
+// upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the
+// rule for new ones keeps its hash: the rule is for its next change, not for keeping people out.
+func (d *DB) upgradeHash(ctx context.Context, id int, old, password string) error {
+	hash, err := hashAt(bcryptCost, password)
+	if err != nil {
+		return nil
+	}
+	_, err = d.pool.Exec(ctx, `UPDATE users SET password_hash = @new WHERE id = @id AND password_hash = @old`,
+		pgx.NamedArgs{"id": id, "old": old, "new": hash})
+	if err != nil {
+		return fmt.Errorf("renew a password hash: %w", err)
+	}
+	return nil
+}
+
+func clip(s string, bytes int) string {
+	s = strings.ToValidUTF8(s[:min(len(s), bytes)], "")
+	return strings.ReplaceAll(s, "\x00", "")
+}

@@ -1,0 +1,84 @@
+package handlers
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"chartroom/db"
+	"chartroom/views"
+)
+
+// carried marks a field that waits on the page that asks for the password, until what it belongs to can go on.
+const carried = "carried."
+
+// askToConfirm asks for the password where one is, and keeps what was sent, so that it can go on afterwards (ASVS 7.5).
+func (s *Server) askToConfirm(w http.ResponseWriter, r *http.Request) {
+	waiting := url.Values{}
+	for name, values := range r.PostForm {
+		if name != "csrf_token" && !strings.Contains(name, "password") { // which no form here has that needs this
+			waiting[name] = values
+		}
+	}
+	s.showConfirm(w, r, http.StatusForbidden, r.URL.Path, waiting, "")
+}
+
+func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int, to string, waiting url.Values, problem string) {
+	v := scopeOf(r).viewer
+	v.Roles, v.Fresh = db.Roles, false
+	who, err := s.DB.Whoami(r.Context(), v)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	title := "Confirm it is you"
+	if problem != "" {
+		title = "Error: " + title
+	}
+	c := views.Confirm{Page: s.page(r, title, &who), To: to, Error: problem, FormToken: formToken(s.formKeys[0], v.Token)}
+	for _, name := range slices.Sorted(maps.Keys(waiting)) {
+		c.Waiting = append(c.Waiting, views.Hidden{Name: carried + name, Value: waiting.Get(name)})
+	}
+	s.render(w, r, status, views.ConfirmPage(c))
+}
+
+// confirm takes the password, begins a new session in place of this one, and goes on with what was asked for.
+func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
+	waiting := url.Values{}
+	for name, values := range r.PostForm {
+		if name, ok := strings.CutPrefix(name, carried); ok {
+			waiting[name] = values
+		}
+	}
+	next := r.Clone(r.Context())
+	next.URL = &url.URL{Path: r.PostForm.Get("to")}
+	if !s.isFresh(next) {
+		return s.unreadable(r)
+	}
+	in, err := s.DB.Confirm(r.Context(), scopeOf(r).viewer, r.PostForm.Get("password"), s.deviceOf(r), r.UserAgent())
+	if status, said, ok := notGranted(w, err, "That is not your password."); ok {
+		s.showConfirm(w, r, status, next.URL.Path, waiting, said)
+		return nil
+	}
+	if err != nil {
+		return wrap("confirm", err)
+	}
+	token, err := s.beginSession(w, r, in)
+	if err != nil {
+		return wrap("confirm", err)
+	}
+	next.Header.Del("Cookie")
+	next.AddCookie(&http.Cookie{Name: s.sessions.Cookie.Name, Value: token})
+	waiting.Set("csrf_token", formToken(s.formKeys[0], token))
+	next.PostForm, next.Form = waiting, waiting
+	s.routed.ServeHTTP(w, next)
+	return nil
+}
+
+// isFresh says whether a request goes to a route that may have asked for the password.
+func (s *Server) isFresh(r *http.Request) bool {
+	_, pattern := s.routed.Handler(r)
+	return slices.ContainsFunc(s.routes(), func(rt route) bool { return rt.pattern == pattern && rt.fresh })
+}
