@@ -174,7 +174,7 @@ func TestASignInPageLeftOpenOvernightStillWorks(t *testing.T) {
 	}
 	// The form holds nothing that grows old, and a session that has ended is no hindrance.
 	page := b.get("/patients")
-	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients" {
+	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients&reason=ended" {
 		t.Fatalf("%d to %q", page.status, page.header.Get("Location"))
 	}
 	a := b.post("/login", "username", "viewer", "password", password, "next", "/patients", "csrf_token", "of another day")
