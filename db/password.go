@@ -16,10 +16,13 @@ import (
 // Passwords are hashed by plain bcrypt, so that the predecessor, running beside, verifies them too. bcrypt takes 72
 // bytes; a longer password is first shortened to base64(SHA-384), and the hash says so in its prefix.
 const (
-	bcryptCost  = 12
 	bcryptBytes = 72
 	longPrefix  = "$bcrypt-sha384"
+	todaysCost  = 12
 )
+
+// bcryptCost is todaysCost, but in tests of what surrounds a hash.
+var bcryptCost = todaysCost
 
 // HashPassword gives the hash to store, or CheckPassword's reason against it. It takes about a quarter of a second.
 func HashPassword(password string, words ...string) (string, error) {
@@ -93,9 +96,9 @@ func verifyPassword(hash, password string) (ok, rehash bool) {
 }
 
 // dummies are hashes of nothing in particular, one for each cost, with the same salt length and form as a real one.
-var dummies = func() (d [bcryptCost + 1]string) {
+var dummies = func() (d [todaysCost + 1]string) {
 	const saltAndSum = "8uQ1N7Zb4vT2mYx0cRkEJeO9wHs5LpG3dAfVnBqUyKiXtMoWzD6Ca"
-	for c := bcrypt.MinCost; c <= bcryptCost; c++ {
+	for c := bcrypt.MinCost; c <= todaysCost; c++ {
 		d[c] = fmt.Sprintf("$2a$%02d$%s", c, saltAndSum)
 	}
 	return d

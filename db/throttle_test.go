@@ -23,7 +23,7 @@ type door struct {
 	conn *pgx.Conn
 }
 
-var adasHash = sync.OnceValue(func() string {
+var adasHash = sync.OnceValue(func() string { // at a test's cost
 	h, err := db.HashPassword(goodPassword)
 	if err != nil {
 		panic(err)
@@ -33,6 +33,7 @@ var adasHash = sync.OnceValue(func() string {
 
 func openDoor(t *testing.T) door {
 	t.Helper()
+	db.SetCost(t, 4)
 	d, url := dbtest.Open(t)
 	o := door{t, d, dbtest.Conn(t, url)}
 	must(t, o.conn, `INSERT INTO users (username, password_hash) VALUES ('ada', $1)`, adasHash())
@@ -231,6 +232,7 @@ func TestWhatIsCountedSaysNothingOfWhatWasTyped(t *testing.T) {
 
 func TestAFloodOfSignInsIsTurnedAwayAtOnce(t *testing.T) {
 	o := openDoor(t)
+	db.SetCost(t, 12) // or the queue is never full
 	var mu sync.Mutex
 	said := map[string]int{}
 	slowest := time.Duration(0)
