@@ -28,7 +28,10 @@
   }
 
   const list = () => document.getElementById("list");
-  const notice = (text) => { document.getElementById("notice").textContent = text; };
+  const notice = (text) => {
+    const place = document.getElementById("notice"); // gone once the page was blanked
+    if (place) place.textContent = text;
+  };
 
   document.addEventListener("htmx:before:request", () => {
     notice("");
@@ -45,24 +48,6 @@
     const from = e.detail?.ctx?.sourceElement;
     if (from?.matches?.(".pager a")) document.getElementById("caption")?.focus();
   });
-
-  // A session that has ended on the server ends on the screen too. Asking does not keep it alive.
-  const session = document.body.dataset.session;
-  const ask = async () => {
-    try {
-      const answer = await fetch(session, {
-        headers: { "HX-Request": "true", "HX-Current-URL": location.href }, cache: "no-store", redirect: "manual",
-      });
-      if (answer.status === 401) {
-        document.documentElement.hidden = true;
-        location.assign(answer.headers.get("HX-Redirect") || "/login");
-      }
-    } catch { /* offline: the next time will tell */ }
-  };
-  if (session) {
-    setInterval(ask, 60_000);
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
-  }
 })();
 
 // Shows what is typed into a password's field, while its button is pressed.

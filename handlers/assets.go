@@ -36,7 +36,7 @@ type asset struct {
 func loadAssets(from fs.FS) (assets, error) {
 	a := assets{files: map[string]asset{}}
 	for name, path := range map[string]*string{
-		"app.css": &a.paths.CSS, "app.js": &a.paths.JS, "icon.svg": &a.paths.Icon,
+		"app.css": &a.paths.CSS, "app.js": &a.paths.JS, "session.js": &a.paths.Session, "icon.svg": &a.paths.Icon,
 		"vendor/htmx-4.0.1.min.js": &a.paths.Htmx, "vendor/hx-csp-4.0.1.min.js": &a.paths.HtmxCSP,
 	} {
 		content, err := fs.ReadFile(from, name)

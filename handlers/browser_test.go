@@ -60,7 +60,13 @@ func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, url: url}
 	b.run(chromedp.Navigate("about:blank")) // starts the browser, which lives as long as this context
-	messages := chromedp.Console(ctx)
+	b.watch()
+	return b
+}
+
+// watch turns what the browser complains about into failures, and gives the tab its deadline.
+func (b *tab) watch() {
+	messages := chromedp.Console(b.ctx)
 	go func() {
 		for m, err := range messages {
 			if err != nil {
@@ -68,13 +74,13 @@ func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption)
 			}
 			// Refusals are noted by the browser as failed loads; anything else, a broken policy above all, is a fault.
 			if (m.IsException() || m.Type == chromedp.ConsoleError) && !strings.Contains(m.Text, "the server responded with a status of 4") && !b.offline.Load() {
-				t.Errorf("the browser complains: %s", m)
+				b.t.Errorf("the browser complains: %s", m)
 			}
 		}
 	}()
-	b.ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
-	t.Cleanup(cancel)
-	return b
+	var cancel func()
+	b.ctx, cancel = context.WithTimeout(b.ctx, 90*time.Second)
+	b.t.Cleanup(cancel)
 }
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
@@ -274,6 +280,8 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.signIn("clinician", password)
 	b.until(`location.pathname === "/patients" && ` + rows(25))
 	b.want("no script of ours runs", `typeof htmx`, "undefined")
+	b.want("the end of the session is said in words", `/signed out after 15 minutes without a step.*Without JavaScript no countdown/s.test(document.querySelector("footer").innerText)`, true)
+	b.want("which only a script could count down to", `document.getElementById("idle").checkVisibility()`, false)
 
 	b.fill("#q", "quimbl\r")
 	b.until(rows(1) + ` && location.search.startsWith("?list=")`)
@@ -301,6 +309,11 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.back()
 	b.until(`location.pathname === "/login" && document.getElementById("username")`)
 	b.want("nothing of a patient is to be seen", `document.querySelector("table, h1 bdi, .person")`, nil)
+	b.signIn("clinician", password)
+	b.until(`document.querySelector("h1 bdi")`) // the page that Back asked for
+	s.leave(0)
+	b.open("/account")
+	b.until(noted + `.includes("Your session has ended")`)
 }
 
 // TestTheBrowserOfTheseTestsHasABackForwardCache is the control: without that cache, pressing Back proves nothing. It

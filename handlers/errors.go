@@ -79,11 +79,14 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		next = nextPath(r.URL.RequestURI())
 	}
+	if isHtmx(r) && r.URL.Path == views.SessionPath { // asked by the page that is open, so that is where to come back to
+		next = nextPath(currentPath(r))
+	}
 	to := views.LoginPath(next)
+	if scopeOf(r).viewer.Token != "" { // there was a session, so that somebody wonders where it is
+		to = views.LoginReasonPath(next, views.ReasonEnded)
+	}
 	if isHtmx(r) {
-		if r.URL.Path == views.SessionPath { // asked by the page that is open, so that is where to come back to
-			to = views.LoginPath(nextPath(currentPath(r)))
-		}
 		w.Header().Set("HX-Redirect", to)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusUnauthorized)

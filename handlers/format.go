@@ -80,6 +80,15 @@ func (f format) moment(t time.Time) string {
 	return t.In(f.zone).Format(layout)
 }
 
+// clock is the time of day of a moment that is not long ago.
+func (f format) clock(t time.Time) string {
+	layout := "15:04"
+	if f.monthFirst() {
+		layout = "3:04 PM"
+	}
+	return t.In(f.zone).Format(layout)
+}
+
 // age is in full years on the clinic's today, in months below two years and in days below one month; "about" where the
 // birth date is not known to the day. "" when it cannot be said.
 func (f format) age(date string, now time.Time) string {

@@ -23,19 +23,22 @@ type entry struct {
 	problems []fhir.FieldError
 	newer    *db.Newer
 	likely   []db.Patient
+	draft    *restored // the text is what was typed before and not saved
 }
 
 // deceasedOn is the form's second field for Fields.Deceased, which holds the date when there is one.
 const deceasedOn = "deceased_on"
 
-// newPatient shows an empty form. The patient's id is made with it, so that the form sent twice makes one patient.
+// newPatient shows an empty form, or what the same user had typed into it and not saved. The patient's id is made with
+// it, so that the form sent twice makes one patient.
 func (s *Server) newPatient(w http.ResponseWriter, r *http.Request) error {
-	who, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer)
+	d, err := s.DB.Draft(r.Context(), scopeOf(r).viewer, "")
 	if err != nil {
 		return err
 	}
 	e := entry{id: db.NewPatientID(), text: textOf(fhir.Fields{Active: "true"})}
-	s.showForm(w, r, http.StatusOK, e, &who)
+	s.restore(r, &e, d)
+	s.showForm(w, r, http.StatusOK, e, &d.Who)
 	return nil
 }
 
@@ -44,7 +47,14 @@ func (s *Server) editPatient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.showForm(w, r, http.StatusOK, entry{id: p.ID, version: p.Version, text: textOf(p.Fields)}, &p.Who)
+	// A trip of its own: what is read for a form is read for its save too, which wants no draft.
+	d, err := s.DB.Draft(r.Context(), scopeOf(r).viewer, p.ID)
+	if err != nil {
+		return err
+	}
+	e := entry{id: p.ID, version: p.Version, text: textOf(p.Fields)}
+	s.restore(r, &e, d)
+	s.showForm(w, r, http.StatusOK, e, &p.Who)
 	return nil
 }
 
@@ -90,6 +100,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e entry, out db.
 		if !out.Saved {
 			done = "unchanged"
 		}
+		s.dropDraft(r, e)
 		http.Redirect(w, r, views.PatientNoticePath(out.ID, done), http.StatusSeeOther)
 		return
 	}
@@ -221,6 +232,13 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 		f.Hidden = append(f.Hidden, views.Hidden{Name: "seen", Value: strings.Join(e.seen, " ")})
 	}
 	f.Heading = title
+	f.DraftTo, f.At = views.DraftPath(e.patient()), views.FormPath(e.patient())
+	f.Unsaved = len(e.problems)+len(e.likely) > 0 || e.newer != nil || e.failure != ""
+	if e.draft != nil {
+		title = "Not saved yet: " + title
+		f.Draft = &views.Draft{At: s.format.clock(e.draft.at), AtISO: e.draft.at.UTC().Format(time.RFC3339), Stale: e.draft.stale,
+			Discard: views.DiscardDraftPath(e.patient())}
+	}
 	switch {
 	case len(e.problems) > 0 || e.failure != "":
 		title = "Error: " + title
@@ -273,7 +291,7 @@ func (s *Server) field(spec formField, e entry) views.FormField {
 		Width: spec.width, Options: spec.options}
 	switch spec.key {
 	case "family":
-		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0 && e.failure == ""
+		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0 && e.failure == "" && e.draft == nil
 	case "birth_date", deceasedOn:
 		v.Hint = s.format.dateHint()
 	case "active":

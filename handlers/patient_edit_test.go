@@ -110,7 +110,7 @@ func TestAPatientIsEditedByAPlainForm(t *testing.T) {
 	if n := scan[int](s, `SELECT version FROM patients`); n != 2 {
 		t.Errorf("version %d", n)
 	}
-	if a := b.get(path + "?notice=%3Cb%3Ex"); a.status != 200 || strings.Contains(a.body, `role="status"`) {
+	if a := b.get(path + "?notice=%3Cb%3Ex"); a.status != 200 || strings.Contains(a.body, `class="note done"`) {
 		t.Error("a notice that is none of ours")
 	}
 }

@@ -45,7 +45,8 @@ func (s *Server) routes() []route {
 		// Signing out works without a form token, and so from a page that is older than the session: refusing it would
 		// keep open what somebody wants to close.
 		{pattern: "POST /logout", access: public, handle: s.logout},
-		{pattern: "GET /session", handle: s.sessionAlive},
+		{pattern: "GET /session", handle: s.sessionLeft},
+		{pattern: "POST /session", handle: s.staySignedIn},
 		{pattern: "POST /confirm", handle: s.confirm},
 		{pattern: "GET /account", handle: s.account},
 
@@ -57,6 +58,10 @@ func (s *Server) routes() []route {
 		{pattern: "GET /patients/{id}/edit", access: writers, handle: s.editPatient},
 		{pattern: "POST /patients/{id}", access: writers, handle: s.changePatient},
 		{pattern: "POST /patients/{id}/conflict", access: writers, handle: s.decideConflict},
+		{pattern: "POST /patients/new/draft", access: writers, handle: s.saveDraft},
+		{pattern: "POST /patients/{id}/draft", access: writers, handle: s.saveDraft},
+		{pattern: "POST /patients/new/draft/discard", access: writers, handle: s.discardDraft},
+		{pattern: "POST /patients/{id}/draft/discard", access: writers, handle: s.discardDraft},
 		{pattern: "GET /patients/export", access: writers, handle: s.exportPatients},
 
 		{pattern: "GET /healthcheck", access: public, handle: s.healthcheck},

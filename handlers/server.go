@@ -41,6 +41,7 @@ type Server struct {
 	sessions *scs.SessionManager
 	formKeys [][]byte
 	sealer   sealer
+	drafts   sealer
 	assets   assets
 	format   format
 	routed   *http.ServeMux
@@ -68,6 +69,9 @@ func New(c Config) (*Server, error) {
 	for _, k := range c.SessionKeys {
 		s.formKeys = append(s.formKeys, db.DeriveKey(k, "form token"))
 		if err := s.sealer.add(db.DeriveKey(k, "list state")); err != nil {
+			return nil, err
+		}
+		if err := s.drafts.add(db.DeriveKey(k, "draft")); err != nil {
 			return nil, err
 		}
 	}
@@ -111,7 +115,7 @@ func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
 	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths}
 	if who != nil {
 		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role],
-			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token)}
+			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits()}
 	}
 	return p
 }

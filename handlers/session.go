@@ -48,7 +48,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, orList(next), http.StatusSeeOther)
 		return nil
 	}
-	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next}))
+	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: s.why(r.URL.Query().Get("reason"))}))
 	return nil
 }
 
@@ -174,17 +174,6 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	// Not "cookies": that would also take what a later sign-in from this browser is known by.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	http.Redirect(w, r, views.LoginPath(""), http.StatusSeeOther)
-	return nil
-}
-
-// sessionAlive lets an open page notice that its session has ended. Asking does not keep the session alive.
-func (s *Server) sessionAlive(w http.ResponseWriter, r *http.Request) error {
-	v := scopeOf(r).viewer
-	v.Idle = true
-	if _, err := s.DB.Whoami(r.Context(), v); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

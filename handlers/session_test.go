@@ -174,7 +174,7 @@ func TestASignInPageLeftOpenOvernightStillWorks(t *testing.T) {
 	}
 	// The form holds nothing that grows old, and a session that has ended is no hindrance.
 	page := b.get("/patients")
-	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients" {
+	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients&reason=ended" {
 		t.Fatalf("%d to %q", page.status, page.header.Get("Location"))
 	}
 	a := b.post("/login", "username", "viewer", "password", password, "next", "/patients", "csrf_token", "of another day")
@@ -343,7 +343,7 @@ func TestAskingWhetherTheSessionLivesDoesNotKeepItAlive(t *testing.T) {
 	}
 	s.exec(`UPDATE sessions SET last_seen_at = last_seen_at - interval '61 seconds'`)
 	a := b.get("/session", append(htmx, "HX-Current-URL", s.url+"/account")...)
-	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login?next=%2Faccount" {
+	if a.status != http.StatusUnauthorized || a.header.Get("HX-Redirect") != "/login?next=%2Faccount&reason=ended" {
 		t.Errorf("idle for 15 minutes: %d, HX-Redirect %q", a.status, a.header.Get("HX-Redirect"))
 	}
 }

@@ -20,6 +20,22 @@ func LoginPath(next string) string {
 	return "/login?" + url.Values{"next": {next}}.Encode()
 }
 
+// Why somebody is led to sign-in who had a session. LoginPage has the words.
+const (
+	ReasonTimeout = "timeout" // nothing was done for the idle time
+	ReasonEnd     = "end"     // the session's lifetime was over
+	ReasonEnded   = "ended"   // one of these, or somebody ended it
+)
+
+// LoginReasonPath is LoginPath with one of the reasons.
+func LoginReasonPath(next, reason string) string {
+	v := url.Values{"reason": {reason}}
+	if next != "" {
+		v.Set("next", next)
+	}
+	return "/login?" + v.Encode()
+}
+
 // LogoutPath ends the session, by POST.
 const LogoutPath = "/logout"
 
@@ -42,6 +58,25 @@ const NewPatientPath = "/patients/new"
 
 // EditPatientPath is the form of a patient, which is sent to PatientPath.
 func EditPatientPath(id string) string { return PatientPath(id) + "/edit" }
+
+// FormPath is the form of a patient, or with "" that of a new one.
+func FormPath(id string) string {
+	if id == "" {
+		return NewPatientPath
+	}
+	return EditPatientPath(id)
+}
+
+// DraftPath keeps what is being typed into that form, by POST.
+func DraftPath(id string) string {
+	if id == "" {
+		return NewPatientPath + "/draft"
+	}
+	return PatientPath(id) + "/draft"
+}
+
+// DiscardDraftPath forgets it, by POST.
+func DiscardDraftPath(id string) string { return DraftPath(id) + "/discard" }
 
 // ConflictPath takes the decision about what an import brought, by POST.
 func ConflictPath(id string) string { return PatientPath(id) + "/conflict" }
@@ -100,7 +135,7 @@ func UserPath(id int) string { return UsersPath + "/" + strconv.Itoa(id) }
 // UserActionPath does something to an account, by POST: role, disable, enable, link, end-sessions, unlock.
 func UserActionPath(id int, action string) string { return UserPath(id) + "/" + action }
 
-// SessionPath answers whether the session lives, without keeping it alive.
+// SessionPath answers how long the session lasts, without keeping it alive; by POST it keeps it alive.
 const SessionPath = "/session"
 
 // CSPReportPath takes browsers' reports.
