@@ -48,9 +48,13 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, orList(next), http.StatusSeeOther)
 		return nil
 	}
-	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next}))
+	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next,
+		Notice: loginNotices[r.URL.Query().Get("notice")]}))
 	return nil
 }
+
+// loginNotices are what the sign-in form can say of what brought one there.
+var loginNotices = map[string]string{"password-set": "Your password is set. Sign in with it."}
 
 // refusal is the one sentence for every reason, so that nobody learns which user names exist.
 const refusal = "The user name or the password is not right. Both are case-sensitive."

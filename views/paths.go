@@ -78,7 +78,9 @@ const (
 )
 
 // EndSessionPath ends one of the own sessions, by POST.
-func EndSessionPath(id string) string { return AccountPath + "/sessions/" + url.PathEscape(id) + "/end" }
+func EndSessionPath(id string) string {
+	return AccountPath + "/sessions/" + url.PathEscape(id) + "/end"
+}
 
 // ConfirmPath takes the password again, by POST, and goes on with what asked for it.
 const ConfirmPath = "/confirm"
@@ -97,6 +99,14 @@ func UserPath(id int) string { return UsersPath + "/" + strconv.Itoa(id) }
 
 // UserActionPath does something to an account, by POST: role, disable, enable, link, end-sessions, unlock.
 func UserActionPath(id int, action string) string { return UserPath(id) + "/" + action }
+
+// SearchUsersPath takes a search among the accounts, by POST.
+const SearchUsersPath = UsersPath + "/search"
+
+// NoticePath is a page of accounts with a word on what has just been done, one of a few that it knows.
+func NoticePath(page, notice string) string {
+	return page + "?" + url.Values{"notice": {notice}}.Encode()
+}
 
 // SessionPath answers whether the session lives, without keeping it alive.
 const SessionPath = "/session"
