@@ -42,7 +42,7 @@ type UserRef struct {
 var (
 	ErrLastAdmin = errors.New("this is the last administrator: make another user one first")
 	ErrUserTaken = errors.New("there is already a user with this name or e-mail address")
-	ErrUserEmail = errors.New("the e-mail address is not one")
+	ErrUserEmail = errors.New("that is no e-mail address, such as name@clinic.example")
 	ErrUserRole  = fmt.Errorf("the role must be one of %s", strings.Join(Roles, ", "))
 	ErrUserOff   = errors.New("this user is disabled: enable them first")
 	ErrUserName  = errors.New("the user name cannot be one") // what every nameProblem is

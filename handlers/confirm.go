@@ -43,7 +43,10 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 	if problem != "" {
 		title = "Error: " + title
 	}
-	c := views.Confirm{Page: s.page(r, title, &who), To: to, Error: problem, Cancel: cameFrom(to), FormToken: formToken(s.formKeys[0], v.Token)}
+	c := views.Confirm{Page: s.page(r, title, &who), To: to, Cancel: cameFrom(to), FormToken: formToken(s.formKeys[0], v.Token)}
+	if c.Error = problem; status != http.StatusUnprocessableEntity {
+		c.Error, c.Failure = "", problem
+	}
 	for _, name := range slices.Sorted(maps.Keys(waiting)) {
 		c.Waiting = append(c.Waiting, views.Hidden{Name: carried + name, Value: waiting.Get(name)})
 	}

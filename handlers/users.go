@@ -39,6 +39,9 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request, text, after s
 		return err
 	}
 	page := views.Users{Page: s.page(r, "Users", &l.Who), Query: text, Later: after != "", Found: plural(len(l.Users), "user")}
+	if len(l.Users) == 0 {
+		page.Found = "No user found"
+	}
 	if l.More {
 		page.Next = l.Users[len(l.Users)-1].Username
 		page.Found += " on this page, and there are more"
