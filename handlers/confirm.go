@@ -104,7 +104,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 // isFresh says whether a request goes to a route that may have asked for the password. For a path that is not clean the mux
 // would answer with a way to the clean one, which a browser takes with the form as it is, the password too.
 func (s *Server) isFresh(r *http.Request) bool {
-	if r.URL.Path == "" || path.Clean(r.URL.Path) != r.URL.Path {
+	if path.Clean("/"+r.URL.Path) != r.URL.Path {
 		return false
 	}
 	_, pattern := s.routed.Handler(r)
