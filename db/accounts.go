@@ -32,7 +32,7 @@ type By struct {
 	Shell  string // the name of who typed the command
 }
 
-// UserRef names an account, by one of the two.
+// UserRef names an account, by one of the two; 0 and "" name none.
 type UserRef struct {
 	ID   int
 	Name string
@@ -316,7 +316,7 @@ func (d *DB) update(ctx context.Context, tx pgx.Tx, id int, set string, args pgx
 // there is ErrNotFound at the site, and a sentence at the shell.
 func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, change func(tx pgx.Tx, who Who, u User) error, detail ...string) error {
 	return d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
-		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = @id ELSE username = @name END FOR UPDATE`,
+		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = nullif(@id, 0) ELSE username = @name END FOR UPDATE`,
 			pgx.NamedArgs{"id": ref.ID, "name": ref.Name})
 		if err != nil {
 			return fmt.Errorf("look up the user: %w", err)

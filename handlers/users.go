@@ -161,8 +161,8 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, id int, l db.L
 // there.
 func userID(r *http.Request) int {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 32)
-	if err != nil || id < 1 || strconv.FormatInt(id, 10) != r.PathValue("id") {
-		return -1
+	if err != nil || strconv.FormatInt(id, 10) != r.PathValue("id") {
+		return 0
 	}
 	return int(id)
 }
