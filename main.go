@@ -505,7 +505,16 @@ type passwordFlags struct {
 	Generate      bool   `xor:"password" help:"Make up a password and print it."`
 }
 
+// read also refuses what is made of the clinic's name, which package db does not know.
 func (p passwordFlags) read(a *app) (string, error) {
+	password, err := p.ask(a)
+	if err != nil {
+		return "", err
+	}
+	return password, db.CheckPassword(password, a.settings.clinic)
+}
+
+func (p passwordFlags) ask(a *app) (string, error) {
 	switch {
 	case p.Password != "":
 		return p.Password, nil
@@ -747,7 +756,7 @@ func (hashPasswordCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	hash, err := db.HashPassword(password)
+	hash, err := db.HashPassword(password, a.settings.clinic)
 	if err != nil {
 		return err
 	}

@@ -478,10 +478,10 @@ func TestCommandsForUsers(t *testing.T) {
 	if code, out, _ = with("", "user", "enable", "bob"); code != 0 {
 		t.Error(code, out)
 	}
-	if code, out, _ = with("another long password", "user", "set-password", "bob", "--password-stdin"); code != 0 {
+	if code, out, _ = with("another nine tin whistles", "user", "set-password", "bob", "--password-stdin"); code != 0 {
 		t.Error(code, out)
 	}
-	code, hash, _ := with("a password for by hand\n", "user", "hash-password")
+	code, hash, _ := with("typed into psql by hand\n", "user", "hash-password")
 	if code != 0 || !regexp.MustCompile(`^\$2a\$12\$\S{53}\n$`).MatchString(hash) {
 		t.Error(code, hash)
 	}
@@ -490,7 +490,7 @@ func TestCommandsForUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, at := serving(t, strings.TrimPrefix(env[0], "DATABASE_URL="))
-	for name, password := range map[string]string{"ada": "seven brass kettles", "bob": "another long password", "byhand": "a password for by hand"} {
+	for name, password := range map[string]string{"ada": "seven brass kettles", "bob": "another nine tin whistles", "byhand": "typed into psql by hand"} {
 		if _, status, _ := signIn(t, at, name, password); status != 200 {
 			t.Errorf("%s: %d", name, status)
 		}

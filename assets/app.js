@@ -64,3 +64,26 @@
     document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
   }
 })();
+
+// Shows what is typed into a password's field, while its button is pressed.
+(() => {
+  "use strict";
+
+  const offer = () => {
+    for (const button of document.querySelectorAll("button[data-shows]")) button.hidden = false;
+  };
+  const show = (button, yes) => {
+    document.getElementById(button.dataset.shows).type = yes ? "text" : "password";
+    button.setAttribute("aria-pressed", String(yes));
+  };
+  document.addEventListener("click", (e) => {
+    const button = e.target.closest?.("button[data-shows]");
+    if (button) show(button, button.getAttribute("aria-pressed") !== "true");
+  });
+  // Else the browser would keep it among what was typed into text fields.
+  document.addEventListener("submit", (e) => {
+    for (const button of e.target.querySelectorAll("button[data-shows]")) show(button, false);
+  });
+  document.addEventListener("htmx:after:swap", offer);
+  offer();
+})();

@@ -8,3 +8,9 @@ func SetReach(t *testing.T, some, long, share int) {
 	t.Cleanup(func() { reach = before })
 	reach.some, reach.long, reach.share = some, long, share
 }
+
+// SetCost makes hashes cheap for the rest of a test, where many are made and none is what is tested.
+func SetCost(t *testing.T, cost int) {
+	t.Cleanup(func() { bcryptCost = todaysCost })
+	bcryptCost = cost
+}

@@ -164,18 +164,20 @@ func TestAnySearchHasEveryMatchOnceOnItsPages(t *testing.T) {
 	}
 	d, c, v := withPatients(t, all.String())
 	must(t, c, `ANALYZE patients`)
-	t.Run("few", func(t *testing.T) { everyMatchOnce(t, d, v) })
+	t.Run("few", func(t *testing.T) {
+		everyMatchOnce(t, d, v, "mar", "mar mar", "m", "mary marsh", "cole zoe", "mar000", "1940", "smith-marlow")
+	})
 	for name, r := range map[string][3]int{"many, and on two ways": {10, 1000, 1}, "many on one way": {10, 1000, 4}, "too many": {10, 30, 2}} {
 		t.Run(name, func(t *testing.T) {
 			db.SetReach(t, r[0], r[1], r[2])
-			everyMatchOnce(t, d, v)
+			everyMatchOnce(t, d, v, "mar mar", "mary marsh")
 		})
 	}
 }
 
-func everyMatchOnce(t *testing.T, d *db.DB, v db.Viewer) {
+func everyMatchOnce(t *testing.T, d *db.DB, v db.Viewer, texts ...string) {
 	t.Helper()
-	for _, text := range []string{"mar", "mar mar", "m", "mary marsh", "cole zoe", "mar000", "1940", "smith-marlow"} {
+	for _, text := range texts {
 		s, err := db.ParseSearch(text, false)
 		if err != nil {
 			t.Fatal(err)

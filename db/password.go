@@ -3,7 +3,6 @@ package db
 import (
 	"crypto/sha512"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -17,36 +16,24 @@ import (
 // Passwords are hashed by plain bcrypt, so that the predecessor, running beside, verifies them too. bcrypt takes 72
 // bytes; a longer password is first shortened to base64(SHA-384), and the hash says so in its prefix.
 const (
-	bcryptCost  = 12
 	bcryptBytes = 72
 	longPrefix  = "$bcrypt-sha384"
-
-	// MinPasswordLength is in characters: SP 800-63B-4, 3.1.1.2, for a password that stands alone.
-	MinPasswordLength = 15
-	maxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
+	todaysCost  = 12
 )
 
-// CheckPassword says why a new password is refused, or nil. It asks for length and nothing else: rules of composition
-// make passwords worse (SP 800-63B-4, 3.1.1.2).
-func CheckPassword(password string, words ...string) error {
-	switch {
-	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return errors.New("the password holds bytes that are not text")
-	case utf8.RuneCountInString(norm.NFC.String(password)) < MinPasswordLength:
-		return fmt.Errorf("the password must have at least %d characters; several words are easy to remember", MinPasswordLength)
-	case len(password) > maxPasswordBytes:
-		return fmt.Errorf("the password must have at most %d bytes", maxPasswordBytes)
-	}
-	return nil
-}
+// bcryptCost is todaysCost, but in tests of what surrounds a hash.
+var bcryptCost = todaysCost
 
-// HashPassword gives the hash to store. It takes about a quarter of a second.
+// HashPassword gives the hash to store, or CheckPassword's reason against it. It takes about a quarter of a second.
 func HashPassword(password string, words ...string) (string, error) {
-	return hashAt(bcryptCost, password, words...)
+	if err := CheckPassword(password, words...); err != nil {
+		return "", err
+	}
+	return hashAt(bcryptCost, password)
 }
 
-func hashAt(cost int, password string, words ...string) (string, error) {
-	if err := CheckPassword(password, words...); err != nil {
+func hashAt(cost int, password string) (string, error) {
+	if err := checkLength(password); err != nil {
 		return "", err
 	}
 	p, prefix := []byte(norm.NFC.String(password)), ""
@@ -109,9 +96,9 @@ func verifyPassword(hash, password string) (ok, rehash bool) {
 }
 
 // dummies are hashes of nothing in particular, one for each cost, with the same salt length and form as a real one.
-var dummies = func() (d [bcryptCost + 1]string) {
+var dummies = func() (d [todaysCost + 1]string) {
 	const saltAndSum = "8uQ1N7Zb4vT2mYx0cRkEJeO9wHs5LpG3dAfVnBqUyKiXtMoWzD6Ca"
-	for c := bcrypt.MinCost; c <= bcryptCost; c++ {
+	for c := bcrypt.MinCost; c <= todaysCost; c++ {
 		d[c] = fmt.Sprintf("$2a$%02d$%s", c, saltAndSum)
 	}
 	return d

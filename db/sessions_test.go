@@ -101,19 +101,53 @@ func TestASessionDoesNotComeBackThroughADeleteThatIsNotCommittedYet(t *testing.T
 	}
 }
 
+// withKeys opens the database as a process does that has these SESSION_SECRET_KEYs.
+func withKeys(t *testing.T, url string, keys ...string) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), db.Config{URL: url, SessionKeys: keys, Idle: time.Hour, Program: "test"}, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+func TestASessionMovesToTheNewKeyWhenItIsUsed(t *testing.T) {
+	ctx := context.Background()
+	_, url := dbtest.Open(t)
+	c := dbtest.Conn(t, url)
+	addUser(t, c, "ada", "clinician")
+	older, newer := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	before := withKeys(t, url, older)
+	used, polled, unused, ended := signedIn(t, before, c, "ada"), signedIn(t, before, c, "ada"), signedIn(t, before, c, "ada"), signedIn(t, before, c, "ada")
+	both := withKeys(t, url, newer, older)
+	polled.Idle = true
+	for _, v := range []db.Viewer{used, used, polled, ended} {
+		if _, err := both.Whoami(ctx, v); err != nil {
+			t.Fatalf("the rotation signed somebody out: %v", err)
+		}
+	}
+	if err := both.EndSession(ctx, ended.Token); err != nil {
+		t.Fatal(err)
+	}
+	after := withKeys(t, url, newer)
+	for _, v := range []db.Viewer{used, polled} {
+		if _, err := after.Whoami(ctx, v); err != nil {
+			t.Errorf("without the old key: %v", err)
+		}
+	}
+	for _, v := range []db.Viewer{unused, ended} {
+		if _, err := after.Whoami(ctx, v); !errors.Is(err, db.ErrNoSession) {
+			t.Errorf("one that was not used, or has ended: %v", err)
+		}
+	}
+}
+
 func TestASessionThatEndedStaysEndedUnderARotatedKey(t *testing.T) {
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")
-	open := func(keys ...string) *db.DB {
-		d, err := db.Open(context.Background(), db.Config{URL: url, SessionKeys: keys, Idle: time.Hour, Program: "test"}, quietLog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(d.Close)
-		return d
-	}
-	before, after := open(strings.Repeat("a", 40)), open(strings.Repeat("b", 40), strings.Repeat("a", 40))
+	before, after := withKeys(t, url, strings.Repeat("a", 40)), withKeys(t, url, strings.Repeat("b", 40), strings.Repeat("a", 40))
 	v := signedIn(t, before, c, "ada")
 	if _, err := after.Whoami(context.Background(), v); err != nil {
 		t.Fatalf("the rotation signed somebody out: %v", err)

@@ -123,7 +123,7 @@ func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind stri
 // upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the
 // rule for new ones keeps its hash: the rule is for its next change, not for keeping people out.
 func (d *DB) upgradeHash(ctx context.Context, id int, old, password string) error {
-	hash, err := HashPassword(password)
+	hash, err := hashAt(bcryptCost, password)
 	if err != nil {
 		return nil
 	}

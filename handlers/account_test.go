@@ -45,7 +45,7 @@ func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
 	in("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0")
 	s.exec(`UPDATE sessions SET created_at = '2026-11-20 10:00Z', last_seen_at = now() - interval '1 minute'`)
 	b := in(`Evil"><img src=x>/1 (X11; Linux)`)
-	other := s.in("admin")
+	other := s.session("admin")
 	page := b.get("/account")
 	page.says(t, "the account", 200, "Clinician", `value="c@clinic.example"`, "Firefox 128 on Windows", "20 Nov 2026, 10:00", "this one", "127.0.0.1",
 		"Another browser on Linux", "/account/sessions/"+scan[string](s, `SELECT id::text FROM sessions WHERE created_at < '2026-11-21'`)+"/end", "End all other sessions")
@@ -58,9 +58,9 @@ func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
 		s.browser().post("/login", "username", "clinician", "password", "a guess")
 	}
 	b.get("/account").says(t, "guesses since", 200, "2 failed attempts to sign in with your name since you last signed in", "Refused: wrong password")
-	b = s.in("clinician")
+	b = s.session("clinician")
 	b.get("/account").says(t, "told after the next sign-in", 200, "2 failed attempts")
-	if strings.Contains(s.in("clinician").get("/account").body, "failed attempt") {
+	if strings.Contains(s.session("clinician").get("/account").body, "failed attempt") {
 		t.Error("told for ever")
 	}
 	if strings.Contains(other.get("/account").body, "Refused") {
@@ -73,7 +73,7 @@ func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
 
 func TestSessionsAreEndedByTheirUserAlone(t *testing.T) {
 	s := newSite(t)
-	mine, second, third, other := s.in("clinician"), s.in("clinician"), s.in("clinician"), s.in("viewer")
+	mine, second, third, other := s.session("clinician"), s.session("clinician"), s.session("clinician"), s.session("viewer")
 	path := func(b *browser) string { return "/account/sessions/" + b.sessionID() + "/end" }
 	theirs := path(other)
 	for what, at := range map[string]string{"another user's session": theirs, "none": "/account/sessions/00000000-0000-4000-8000-000000000000/end", "no id": "/account/sessions/x/end"} {
@@ -106,7 +106,7 @@ func TestSessionsAreEndedByTheirUserAlone(t *testing.T) {
 func TestTheOwnEmailAddress(t *testing.T) {
 	s := newSite(t)
 	s.exec(`UPDATE users SET email = 'taken@clinic.example' WHERE username = 'admin'`)
-	b := s.in("viewer")
+	b := s.session("viewer")
 	email := func() string {
 		return scan[string](s, `SELECT coalesce(email, '') FROM users WHERE username = 'viewer'`)
 	}
@@ -130,7 +130,7 @@ func TestTheOwnEmailAddress(t *testing.T) {
 func TestChangingThePasswordEndsEverythingElse(t *testing.T) {
 	s := newSite(t)
 	b := s.as("clinician")
-	other, stranger := s.as("clinician"), s.in("viewer")
+	other, stranger := s.as("clinician"), s.session("viewer")
 	before, device := b.cookies["chartroom"].Value, b.cookies["chartroom-device"].Value
 	b.get("/account/password").says(t, "the form", 200, `name="current_password"`, `name="new_password"`, `autocomplete="new-password"`, `autocomplete="current-password"`)
 
@@ -158,7 +158,7 @@ func TestChangingThePasswordEndsEverythingElse(t *testing.T) {
 
 func TestPasswordsThatAreNotTaken(t *testing.T) {
 	s := newSite(t)
-	b, other := s.in("clinician"), s.in("clinician")
+	b, other := s.session("clinician"), s.session("clinician")
 	hash := scan[string](s, `SELECT password_hash FROM users WHERE username = 'clinician'`)
 	for what, try := range map[string][3]string{
 		"the current one is wrong": {"not it, whatever", another, "That is not your password."},

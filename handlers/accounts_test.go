@@ -12,24 +12,6 @@ import (
 	"chartroom/db"
 )
 
-// in is a browser with a session that began just now, without the sign-in's quarter of a second.
-func (s *site) in(name string) *browser {
-	s.t.Helper()
-	ctx, err := s.sessions.Load(context.Background(), "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	db.PutSession(ctx, s.sessions, db.Session{UserID: s.userID(name), Methods: []string{"pwd"},
-		Epoch: scan[int](s, `SELECT session_epoch FROM users WHERE username = $1`, name)})
-	token, _, err := s.sessions.Commit(ctx)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	b := s.browser()
-	b.cookies["chartroom"] = &http.Cookie{Name: "chartroom", Value: token}
-	return b
-}
-
 func (s *site) userID(name string) int {
 	s.t.Helper()
 	return scan[int](s, `SELECT id FROM users WHERE username = $1`, name)

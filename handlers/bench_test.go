@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,7 @@ func TestBenchPage(t *testing.T) {
 	x.users()
 	b.Add(t, "3-page", x.sideBySide(n))
 	b.Add(t, "4-process", x.process())
+	b.Add(t, "5-sign-ins", x.flood())
 }
 
 type bench struct {
@@ -286,11 +288,11 @@ func (x *bench) freeAddress() string {
 }
 
 // program starts the released program, as a clinic would, its log in a file.
-func (x *bench) program(name, url string) *server {
+func (x *bench) program(name, url string, env ...string) *server {
 	x.Helper()
 	s := &server{name: name, addr: x.freeAddress()}
-	s.process = x.b.Command([]string{"DATABASE_URL=" + url, "DATABASE_MIGRATE_URL=" + x.url, "LISTEN_ADDR=" + s.addr,
-		"SESSION_SECRET_KEY=" + benchKey, "SESSION_IDLE_TIMEOUT=2h"}, "serve")
+	s.process = x.b.Command(append([]string{"DATABASE_URL=" + url, "DATABASE_MIGRATE_URL=" + x.url, "LISTEN_ADDR=" + s.addr,
+		"SESSION_SECRET_KEY=" + benchKey, "SESSION_IDLE_TIMEOUT=2h"}, env...), "serve")
 	x.start(s.process, s.addr)
 	return s
 }
@@ -591,6 +593,70 @@ func (s *server) summary(connections int) summary {
 	}
 	return summary{dbtest.Thousands(int(dbtest.Median(rate))), fmt.Sprintf("%.2f / %.1f", dbtest.Median(latency), dbtest.Quantile(latency, 0.99)),
 		fmt.Sprintf("%.3f + %.3f", dbtest.Median(goCPU), dbtest.Median(pgCPU))}
+}
+
+// atOnce is how many sign-ins are under way at any time, while others work.
+const atOnce = 64
+
+// flood measures what 64 sign-ins at once do to the pages of those who are signed in.
+func (x *bench) flood() dbtest.Section {
+	x.Helper()
+	s := x.program("a flood of sign-ins", x.url, "TRUSTED_PROXY_HOPS=1")
+	s.request = get(s.addr, "/patients", x.signIn(s))
+	x.load(s, 2, time.Second)
+	var idle, busy []float64
+	said := map[int]int{}
+	for range rounds {
+		idle = append(idle, x.load(s, 2, 2*time.Second).latency...)
+		stop := make(chan struct{})
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for i := range atOnce {
+			all.Go(func() {
+				c, err := dial(s.addr)
+				if err != nil {
+					x.Error(err)
+					return
+				}
+				defer c.conn.Close()
+				for n := 0; ; n++ { // each with a name and an address of its own, so that none is throttled
+					body := form("username", fmt.Sprintf("nobody-%d-%d", i, n), "password", "a wrong password")
+					res, _, err := c.ask(fmt.Appendf(nil, "POST /login HTTP/1.1\r\nHost: %s\r\nX-Forwarded-For: 10.%d.%d.%d\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+						s.addr, i, n>>8&255, n&255, len(body), body))
+					if err != nil {
+						x.Error(err)
+						return
+					}
+					mu.Lock()
+					said[res.StatusCode]++
+					mu.Unlock()
+					wait := 0 * time.Second
+					if res.StatusCode == http.StatusServiceUnavailable { // as a person would, who is told to come back
+						wait = time.Second
+					}
+					select {
+					case <-stop:
+						return
+					case <-time.After(wait):
+					}
+				}
+			})
+		}
+		time.Sleep(200 * time.Millisecond)
+		busy = append(busy, x.load(s, 2, 2*time.Second).latency...)
+		close(stop)
+		all.Wait()
+		x.exec(x.url, `DELETE FROM sign_in_throttle`)
+	}
+	p := func(all []float64) string {
+		return fmt.Sprintf("%.2f / %.2f", dbtest.Median(all), dbtest.Quantile(all, 0.99))
+	}
+	return dbtest.Section{Title: "Sign-ins at once", Text: fmt.Sprintf("%d sign-ins are under way at any time, each with a name and an address of its own; two people go on asking for "+
+		"the list. As many passwords are verified at once as there are cores less one, %d wait for each of these, and whoever comes then is told to come back "+
+		"(503, Retry-After). Of the answers to sign-ins %d were 422, %d 429 and %d 503. %d rounds of two seconds each, in turn.\n\n%s\n\nThe 99th percentile is **%.1f times** that without sign-ins, the median %.1f times; this machine has %d cores, "+
+		"and the load generator takes part of them.", atOnce, 8, said[422], said[429], said[503], rounds,
+		dbtest.Table([]string{"", "p50 / p99 ms of the list"}, [][]string{{"nobody signs in", p(idle)}, {fmt.Sprintf("%d at once", atOnce), p(busy)}}),
+		dbtest.Quantile(busy, 0.99)/dbtest.Quantile(idle, 0.99), dbtest.Median(busy)/dbtest.Median(idle), runtime.NumCPU())}
 }
 
 // process measures what is told of the program as a whole.

@@ -45,7 +45,7 @@ const summaryFocused = `document.activeElement.getAttribute("role") === "alert"`
 func TestTheOwnAccountByKeyboard(t *testing.T) {
 	withAndWithout(t, func(t *testing.T, open func(string) *tab) {
 		s := newSite(t)
-		other := s.in("clinician")
+		other := s.session("clinician")
 		b := open(s.url)
 		b.open("/login")
 		b.signIn("clinician", password)
@@ -65,7 +65,7 @@ func TestTheOwnAccountByKeyboard(t *testing.T) {
 			t.Error("it is not")
 		}
 
-		other = s.in("clinician")
+		other = s.session("clinician")
 		b.enter("a.button[href='/account/password']")
 		b.until(settled + `document.getElementById("current")`)
 		b.tabTo("#current")

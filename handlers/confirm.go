@@ -76,10 +76,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	next := r.Clone(r.Context())
 	next.URL = &url.URL{Path: r.PostForm.Get("to")}
 	if !s.isFresh(next) {
-		if _, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer); err != nil {
-			return err
-		}
-		return errBadForm
+		return s.unreadable(r)
 	}
 	in, err := s.DB.Confirm(r.Context(), scopeOf(r).viewer, r.PostForm.Get("password"), s.deviceOf(r), r.UserAgent())
 	if status, said, ok := notGranted(w, err, notYours); ok {

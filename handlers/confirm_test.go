@@ -14,7 +14,7 @@ var anything = []string{"username", "zoe", "role", "viewer", "email", "zoe@clini
 
 func TestWhatChangesWhoGetsInAsksForAnOldPasswordAgain(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	s.stale()
 	n := 0
 	for _, rt := range s.closed() {
@@ -47,7 +47,7 @@ func TestWhatChangesWhoGetsInAsksForAnOldPasswordAgain(t *testing.T) {
 
 func TestAfterThePasswordItGoesOnWithWhatWasAskedFor(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	s.stale()
 	old := *b.cookies["chartroom"]
 	asked := b.give("/admin/users", "username", `zoe "<b>&`, "role", "viewer", "email", "")
@@ -87,7 +87,7 @@ func TestAfterThePasswordItGoesOnWithWhatWasAskedFor(t *testing.T) {
 
 func TestConfirmingReachesNothingButWhatAsksForIt(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	before := b.cookies["chartroom"].Value
 	for _, to := range []string{"", "/", "/patients", "/logout", "/login", "/confirm", "/account/password", "/admin/users/search", "/csp-report",
 		"//admin/users", "/admin//users", "/admin/users/", "/admin/users/../users", "/account/./email", "admin/users", "https://evil.example/admin/users",
@@ -107,7 +107,7 @@ func TestConfirmingReachesNothingButWhatAsksForIt(t *testing.T) {
 
 func TestConfirmingGivesNobodyARole(t *testing.T) {
 	s := newSite(t)
-	b := s.in("clinician")
+	b := s.session("clinician")
 	a := b.give("/confirm", "to", s.at("clinician", "role"), "password", password, "carried.role", "admin")
 	a.says(t, "a clinician", http.StatusForbidden, "Your role does not allow this")
 	if scan[string](s, `SELECT role FROM users WHERE username = 'clinician'`) != "clinician" {
@@ -119,7 +119,7 @@ func TestConfirmingGivesNobodyARole(t *testing.T) {
 
 func TestPasswordsAreNeverCarried(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	s.stale()
 	a := b.give("/admin/users", "username", "zoe", "role", "viewer", "password", "chosen by somebody else", "New_Password", "chosen by somebody else")
 	a.says(t, "asked", http.StatusForbidden, `name="carried.username" value="zoe"`)
@@ -132,7 +132,7 @@ func TestPasswordsAreNeverCarried(t *testing.T) {
 
 func TestAnotherSessionsFormsAreNotConfirmed(t *testing.T) {
 	s := newSite(t)
-	b, other := s.in("admin"), s.in("admin")
+	b, other := s.session("admin"), s.session("admin")
 	s.stale()
 	theirs := other.give("/account/email", "email", "evil@clinic.example").filled()
 	b.post("/confirm", append(theirs, "password", password)...).says(t, "another session's form", http.StatusForbidden, "This page is out of date")
@@ -144,7 +144,7 @@ func TestAnotherSessionsFormsAreNotConfirmed(t *testing.T) {
 
 func TestGuessingThePasswordOfAnOpenSessionIsThrottled(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	s.stale()
 	asked := b.give("/account/email", "email", "evil@clinic.example").filled()
 	for guess := range 20 {

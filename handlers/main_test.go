@@ -120,6 +120,24 @@ func (s *site) as(role string) *browser {
 	return b
 }
 
+// session is a browser with a session that was stored as a sign-in ends, without the time that a password takes.
+func (s *site) session(name string) *browser {
+	s.t.Helper()
+	ctx, err := s.sessions.Load(context.Background(), "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	db.PutSession(ctx, s.sessions, db.Session{UserID: scan[int](s, `SELECT id FROM users WHERE username = $1`, name),
+		Epoch: scan[int](s, `SELECT session_epoch FROM users WHERE username = $1`, name), Methods: []string{"pwd"}, Program: "test"})
+	token, _, err := s.sessions.Commit(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b := s.browser()
+	b.cookies["chartroom"] = &http.Cookie{Name: "chartroom", Value: token}
+	return b
+}
+
 type answer struct {
 	status int
 	header http.Header

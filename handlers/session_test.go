@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -77,25 +78,138 @@ func TestSigningInNeverLeadsToAnotherSite(t *testing.T) {
 
 var changing = regexp.MustCompile(`nonce="[^"]*"|Request [\w-]+`)
 
+// refusedUsers are accounts that a sign-in is refused for in all ways that there are; nobody is the user that is not there.
+func refusedUsers(s *site) []string {
+	s.exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('off', $1, false), ('odd', 'not a hash', true),
+		('weak', '$2b$10$4KVFrvj8Qle5UonzQicPKedUj0DKEMQgjE8ogiHQ5Q.a1/sdfzryO', true), ('broken', '$2b$12$................................_not_base64_________x', true), ('locked', $1, true)`, passwordHash)
+	return []string{"viewer", "nobody", "off", "odd", "weak", "broken", "locked"}
+}
+
+// throttleStates are what may be known of a name; each is set before a try of each name.
+var throttleStates = []struct {
+	name     string
+	failures int
+	blocked  string
+	status   int
+}{
+	{"never failed", 0, "-infinity", http.StatusUnprocessableEntity},
+	{"failed before", 7, "-infinity", http.StatusUnprocessableEntity},
+	{"must wait", 7, "infinite", http.StatusTooManyRequests},
+	{"failed a hundred times", 100, "-infinity", http.StatusUnprocessableEntity},
+	{"failed a hundred times, and must wait", 100, "infinite", http.StatusTooManyRequests},
+}
+
+// stranger is somebody without a device cookie who tries names.
+type stranger struct {
+	*browser
+	counted map[string][]byte // what a name is counted under
+}
+
+// tries signs in with what a stranger may guess, in a state of the throttle. The locked user's password is right.
+func (x stranger) tries(name string, failures int, blocked string) (answer, time.Duration) {
+	x.t.Helper()
+	if x.counted[name] == nil {
+		x.exec(`TRUNCATE sign_in_throttle`)
+		x.post("/login", "username", name, "password", "wrong")
+		var subject []byte
+		if err := x.conn.QueryRow(x.t.Context(), `SELECT subject FROM sign_in_throttle WHERE kind = 'name'`).Scan(&subject); err != nil {
+			x.t.Fatal(err)
+		}
+		x.counted[name] = subject
+	}
+	x.exec(`TRUNCATE sign_in_throttle`)
+	if failures > 0 {
+		x.exec(`INSERT INTO sign_in_throttle (kind, subject, failures, last_at, noted, user_id, blocked_until) VALUES ('name', $1, $2, now(), true,
+			(SELECT id FROM users WHERE username = $3), CASE WHEN $4 = 'infinite' THEN now() + interval '1 hour' ELSE '-infinity' END)`, x.counted[name], failures, name, blocked)
+	}
+	with := "wrong"
+	if name == "locked" && failures >= 100 {
+		with = password
+	}
+	start := time.Now()
+	a := x.post("/login", "username", name, "password", with)
+	return a, time.Since(start)
+}
+
 func TestEveryRefusalLooksTheSame(t *testing.T) {
 	s := newSite(t)
-	s.exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('off', $1, false), ('odd', 'not a hash', true)`, passwordHash)
-	var first string
-	for _, try := range [][2]string{{"viewer", "wrong"}, {"nobody", password}, {"off", password}, {"odd", password}, {"viewer", strings.Repeat("x", 5000)}, {"viewer", ""}} {
-		a := s.browser().post("/login", "username", try[0], "password", try[1])
-		body := strings.ReplaceAll(changing.ReplaceAllString(a.body, ""), try[0], "NAME")
-		if first == "" {
-			first = body
+	users := refusedUsers(s)
+	x := stranger{s.browser(), map[string][]byte{}}
+	for _, state := range throttleStates {
+		var first, firstHeader string
+		for _, name := range users {
+			a, _ := x.tries(name, state.failures, state.blocked)
+			a.header.Del("Date")
+			body := strings.ReplaceAll(changing.ReplaceAllString(a.body, ""), name, "NAME")
+			header := changing.ReplaceAllString(fmt.Sprint(a.header), "")
+			header = regexp.MustCompile(`nonce-[\w-]+|Content-Length:\[\d+\]`).ReplaceAllString(header, "")
+			if first == "" {
+				first, firstHeader = body, header
+			}
+			if a.status != state.status || body != first || header != firstHeader || a.header.Get("Set-Cookie") != "" {
+				t.Errorf("%s, %q: %d, same text: %v, same headers: %v\n%s\n%s", state.name, name, a.status, body == first, header == firstHeader, header, firstHeader)
+			}
+			if after := a.header.Get("Retry-After"); (a.status == http.StatusTooManyRequests) != (after == "3600") {
+				t.Errorf("%s, %q: Retry-After %q", state.name, name, after)
+			}
 		}
-		if a.status != http.StatusUnprocessableEntity || body != first || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("%q: %d, Set-Cookie %q, same text: %v", try[0], a.status, a.header.Get("Set-Cookie"), body == first)
-		}
-		if try[1] != "" && strings.Contains(a.body, try[1]) {
-			t.Errorf("%q: the password is on the page", try[0])
+		if said := map[int]string{422: "not right", 429: "Try again in 60 minutes"}[state.status]; !strings.Contains(first, said) || !strings.Contains(first, "<title>Error: Sign in") {
+			t.Errorf("%s: the refusal does not say so:\n%s", state.name, first)
 		}
 	}
-	if !strings.Contains(first, "not right") || !strings.Contains(first, "<title>Error: Sign in") {
-		t.Errorf("the refusal does not say so:\n%s", first)
+	s.exec(`TRUNCATE sign_in_throttle`)
+	for _, odd := range []string{strings.Repeat("x", 5000), "", "eight wrong words"} {
+		if a := s.browser().post("/login", "username", "viewer", "password", odd); a.status != 422 || odd != "" && strings.Contains(a.body, odd) {
+			t.Errorf("%.20q: %d, or the password is on the page", odd, a.status)
+		}
+	}
+}
+
+func TestASignInPageLeftOpenOvernightStillWorks(t *testing.T) {
+	s := newSite(t)
+	b := s.as("viewer")
+	s.exec(`UPDATE sessions SET last_seen_at = now() - interval '10 hours'`)
+	if err := s.DB.Housekeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The form holds nothing that grows old, and a session that has ended is no hindrance.
+	page := b.get("/patients")
+	if page.status != http.StatusSeeOther || page.header.Get("Location") != "/login?next=%2Fpatients" {
+		t.Fatalf("%d to %q", page.status, page.header.Get("Location"))
+	}
+	a := b.post("/login", "username", "viewer", "password", password, "next", "/patients", "csrf_token", "of another day")
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/patients" {
+		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
+	}
+	if a := b.get("/patients"); a.status != http.StatusOK {
+		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+func TestTheDeviceCookieOpensNothingAndIsSetAtSignInOnly(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	for name, secure := range map[string]bool{"chartroom-device": false, "__Host-chartroom-device": true} {
+		if got := deviceCookie(secure); got != name {
+			t.Errorf("its name is %q", got)
+		}
+	}
+	a := b.post("/login", "username", "viewer", "password", password)
+	set := b.cookies["chartroom-device"]
+	if a.status != http.StatusSeeOther || set == nil || !set.HttpOnly || set.SameSite != http.SameSiteLaxMode || set.Path != "/" || set.Domain != "" || set.MaxAge != 365*24*60*60 {
+		t.Fatalf("%d, %+v", a.status, set)
+	}
+	alone := s.browser()
+	alone.cookies["chartroom-device"] = set
+	if a := alone.get("/patients"); a.status != http.StatusSeeOther {
+		t.Errorf("it opened the list: %d", a.status)
+	}
+	if n := scan[int](s, `SELECT count(*) FROM known_devices WHERE position($1 IN known_devices::text) > 0`, set.Value[:20]); n != 0 {
+		t.Error("its value stands in the database")
+	}
+	delete(b.cookies, "chartroom")
+	if a := b.post("/login", "username", "viewer", "password", "wrong"); a.header.Get("Set-Cookie") != "" {
+		t.Error("a refusal sets a cookie")
 	}
 }
 
@@ -153,7 +267,7 @@ func TestSigningOutEndsTheSessionForGood(t *testing.T) {
 	if a.status != 303 || a.header.Get("Location") != "/login" || a.header.Get("Clear-Site-Data") != `"cache", "storage"` {
 		t.Errorf("%d to %q, Clear-Site-Data %q", a.status, a.header.Get("Location"), a.header.Get("Clear-Site-Data"))
 	}
-	if len(b.cookies) != 1 || b.cookies["chartroom-device"] == nil { // by which the next sign-in is known, and which opens nothing
+	if len(b.cookies) != 1 || b.cookies["chartroom-device"] == nil { // which opens nothing
 		t.Errorf("cookies are left: %v", b.cookies)
 	}
 	b.cookies["chartroom"] = &cookie

@@ -28,7 +28,7 @@ func TestOnlyAdministratorsManageUsers(t *testing.T) {
 	s := newSite(t)
 	before := scan[string](s, `SELECT string_agg(users::text, ' ' ORDER BY id) FROM users`)
 	for _, role := range []string{"viewer", "clinician"} {
-		b := s.in(role)
+		b := s.session(role)
 		n := 0
 		for _, rt := range s.routes() {
 			method, path, _ := strings.Cut(rt.pattern, " ")
@@ -53,7 +53,7 @@ func TestOnlyAdministratorsManageUsers(t *testing.T) {
 	if scan[string](s, `SELECT string_agg(users::text, ' ' ORDER BY id) FROM users`) != before {
 		t.Error("something was done")
 	}
-	s.in("admin").get("/account").says(t, "an administrator's menu", 200, `<a href="/admin/users">Users</a>`)
+	s.session("admin").get("/account").says(t, "an administrator's menu", 200, `<a href="/admin/users">Users</a>`)
 }
 
 var userCell = regexp.MustCompile(`<th scope="row"><a href="/admin/users/\d+"><bdi>([^<]*)</bdi>`)
@@ -69,7 +69,7 @@ func TestTheListOfUsersIsSearchedWithoutItsAddress(t *testing.T) {
 	s := newSite(t)
 	s.exec(`INSERT INTO users (username, email, password_hash, is_active) SELECT 'staff-' || lpad(n::text, 3, '0'), 's' || n || '@clinic.example', 'x', n <> 7 FROM generate_series(1, 130) n`)
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('100%', 'x'), ('"><img src=x>', 'x')`)
-	b := s.in("admin")
+	b := s.session("admin")
 	a := b.get("/admin/users")
 	a.says(t, "the list", 200, "Administrator", "100 users on this page, and there are more", "<table>", `scope="col"`)
 	if got := a.users(); len(got) != 100 || strings.Contains(a.body, "<img") {
@@ -107,7 +107,7 @@ func (a answer) nextForm(t *testing.T) []string {
 
 func TestAnInvitedUserSetsThePasswordThatNobodyElseKnows(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	form := b.get("/admin/users/new")
 	form.says(t, "the form", 200, `name="username"`, `value="clinician" selected`)
 	if strings.Contains(form.body, `type="password"`) {
@@ -159,7 +159,7 @@ func TestAnInvitedUserSetsThePasswordThatNobodyElseKnows(t *testing.T) {
 
 func TestLinksThatWorkNoLongerAllLookTheSame(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	link := func() string { return b.give(s.at("viewer", "link")).shown(b) }
 	superseded := link()
 	expired := link()
@@ -191,7 +191,7 @@ func TestLinksThatWorkNoLongerAllLookTheSame(t *testing.T) {
 
 func TestAResetSignsOutEverywhere(t *testing.T) {
 	s := newSite(t)
-	b, viewer, other := s.in("admin"), s.as("viewer"), s.in("clinician")
+	b, viewer, other := s.session("admin"), s.as("viewer"), s.session("clinician")
 	link := b.give(s.at("viewer", "link"), "password", "chosen by the boss!").shown(b)
 	if !viewer.alive() {
 		t.Error("the link alone signed out")
@@ -208,7 +208,7 @@ func TestAResetSignsOutEverywhere(t *testing.T) {
 
 func TestLinksAreCompleteAddresses(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.Secure = true })
-	b := s.in("admin")
+	b := s.session("admin")
 	b.cookies["__Host-chartroom"] = &http.Cookie{Name: "__Host-chartroom", Value: b.cookies["chartroom"].Value}
 	a := b.do(http.MethodPost, s.at("viewer", "link"), form("csrf_token", formToken(s.formKeys[0], b.cookies["chartroom"].Value)),
 		"Content-Type", "application/x-www-form-urlencoded", "Host", "chartroom.clinic.example")
@@ -218,7 +218,7 @@ func TestLinksAreCompleteAddresses(t *testing.T) {
 func TestUsersThatCannotBeCreated(t *testing.T) {
 	s := newSite(t)
 	s.exec(`UPDATE users SET email = 'taken@clinic.example' WHERE username = 'viewer'`)
-	b := s.in("admin")
+	b := s.session("admin")
 	for what, try := range map[string][4]string{
 		"taken":      {"viewer", "", "viewer", "There is already a user with this name"},
 		"mail taken": {"zoe", "taken@clinic.example", "viewer", "There is already a user with this name or e-mail address"},
@@ -239,7 +239,7 @@ func TestUsersThatCannotBeCreated(t *testing.T) {
 
 func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 	s := newSite(t)
-	b, user := s.in("admin"), s.in("clinician")
+	b, user := s.session("admin"), s.session("clinician")
 	page := s.at("clinician", "")
 	b.get(page).says(t, "the page", 200, "Clinician", "active", "Where they are signed in", "Unknown device", "Disable this user")
 
@@ -254,7 +254,7 @@ func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 	}
 	b.get(page).says(t, "none", 200, "Nowhere.")
 
-	user = s.in("clinician")
+	user = s.session("clinician")
 	b.give(page+"/disable").leads(t, "disable", page+"?notice=disabled")
 	if user.alive() {
 		t.Error("the session of a disabled user lives")
@@ -282,7 +282,7 @@ func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 
 func TestTheLastAdministratorStays(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	page := s.at("admin", "")
 	for what, a := range map[string]answer{"disable": b.give(page + "/disable"), "role": b.give(page+"/role", "role", "viewer")} {
 		a.says(t, what, http.StatusConflict, "This is the last administrator: make another user one first.", "<title>Error: User", `role="alert"`)
@@ -298,7 +298,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 
 func TestAUserWhoIsNotThereIsNotFound(t *testing.T) {
 	s := newSite(t)
-	b := s.in("admin")
+	b := s.session("admin")
 	s.exec(`INSERT INTO users (id, username, password_hash) VALUES (0, '', 'x')`) // by hand: no page, and no other's
 	before := scan[string](s, `SELECT string_agg(users::text, ' ' ORDER BY id) FROM users`)
 	for _, id := range []string{"0", "-1", "999999", "abc", "007", "+1", "1.0", "2147483648", "99999999999999999999", "%20", "1%00", "00000000-0000-4000-8000-000000000000"} {
