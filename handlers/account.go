@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
+
 	"chartroom/db"
 	"chartroom/views"
 )
@@ -155,7 +157,9 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, status int
 	if status >= 400 {
 		title = "Error: " + title
 	}
-	c.Page, c.Why = s.page(r, title, &who), c.Next != ""
+	if c.Page, c.Why = s.page(r, title, &who), c.Next != ""; c.Why {
+		w.Header().Set(gzhttp.HeaderNoCompression, "") // which see: the page has a part of its address, and a form token
+	}
 	s.render(w, r, status, views.PasswordPage(c))
 	return nil
 }
