@@ -500,6 +500,96 @@ func TestCommandsForUsers(t *testing.T) {
 	}
 }
 
+// TestAccountsAreCaredForAtTheShell is what the administrators' pages do, without them.
+func TestAccountsAreCaredForAtTheShell(t *testing.T) {
+	dbURL := dbtest.EmptyURL(t)
+	env := []string{"DATABASE_URL=" + dbURL}
+	invite := func(args ...string) (link, said string) {
+		t.Helper()
+		code, out, errs := command(t, env, append([]string{"user", "invite"}, args...)...)
+		token := regexp.MustCompile(`^(.*/invite/[\w-]{43})\n$`).FindStringSubmatch(out)
+		if code != 0 || token == nil || strings.Contains(errs, "/invite/") || !strings.Contains(errs, "It works once, until ") {
+			t.Fatal(code, out, errs)
+		}
+		return token[1], errs
+	}
+	link, said := invite("ada")
+	if !strings.HasPrefix(link, "/invite/") || !strings.Contains(said, "added ada (admin)") {
+		t.Error(link, said)
+	}
+	again, said := invite("ada", "--site", "https://chartroom.example.org/")
+	if !strings.HasPrefix(again, "https://chartroom.example.org/invite/") || strings.Contains(said, "added") {
+		t.Error(again, said)
+	}
+	invite("bob", "--role", "viewer", "--email", "bob@clinic.example")
+
+	_, at := serving(t, dbURL)
+	use := func(link string) int {
+		res, err := http.DefaultTransport.RoundTrip(post(t, at+link[strings.Index(link, "/invite/"):], url.Values{"password": {"seven brass kettles"}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	for what, try := range map[string]struct{ got, want int }{"superseded": {use(link), 404}, "good": {use(again), 303}, "used": {use(again), 404}} {
+		if try.got != try.want {
+			t.Errorf("a link that is %s: %d", what, try.got)
+		}
+	}
+	ada, status, _ := signIn(t, at, "ada", "seven brass kettles")
+	if status != 200 {
+		t.Errorf("ada: %d", status)
+	}
+
+	for _, step := range []struct {
+		code       int
+		out, wrong string
+		args       []string
+	}{
+		{exitFailed, "", "last administrator", []string{"set-role", "ada", "clinician"}},
+		{exitFailed, "", "last administrator", []string{"disable", "ada"}},
+		{exitFailed, "", "exists: --email and --role are for new users", []string{"invite", "ada", "--role", "viewer"}},
+		{exitUsage, "", "must be one of", []string{"set-role", "bob", "owner"}},
+		{exitFailed, "", "user list", []string{"set-role", "nobody", "admin"}},
+		{exitFailed, "", "user list", []string{"unlock", "nobody"}},
+		{exitFailed, "", "user list", []string{"sign-out", "nobody"}},
+		{0, "bob is admin from the next request on\n", "", []string{"set-role", "bob", "admin"}},
+		{0, "ada is clinician from the next request on\n", "", []string{"set-role", "ada", "clinician"}},
+		{0, "unlocked ada\n", "", []string{"unlock", "ada"}},
+		{0, "signed out ada\n", "", []string{"sign-out", "ada"}},
+	} {
+		code, out, errs := command(t, env, append([]string{"user"}, step.args...)...)
+		if code != step.code || out != step.out || !strings.Contains(errs, step.wrong) || step.code != 0 && strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: exit %d, %s%s", step.args, code, out, errs)
+		}
+	}
+	res, err := ada.Get(at + "/patients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.Request.URL.Path != "/login" {
+		t.Errorf("ada is still signed in, at %s", res.Request.URL.Path)
+	}
+	_, out, _ := command(t, nil, "user", "--help")
+	for _, name := range []string{"create", "list", "disable", "enable", "set-role", "set-password", "invite", "unlock", "sign-out", "hash-password"} {
+		if !strings.Contains(out, "user "+name) {
+			t.Errorf("the help says nothing of %s", name)
+		}
+	}
+}
+
+func post(t testing.TB, to string, fields url.Values) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, to, strings.NewReader(fields.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
 func TestImportOnTheCommandLine(t *testing.T) {
 	dbURL := dbtest.URL(t)
 	env := []string{"DATABASE_URL=" + dbURL}

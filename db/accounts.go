@@ -32,7 +32,7 @@ type By struct {
 	Shell  string // the name of who typed the command
 }
 
-// UserRef names an account, by one of the two.
+// UserRef names an account, by one of the two; 0 and "" name none.
 type UserRef struct {
 	ID   int
 	Name string
@@ -42,10 +42,17 @@ type UserRef struct {
 var (
 	ErrLastAdmin = errors.New("this is the last administrator: make another user one first")
 	ErrUserTaken = errors.New("there is already a user with this name or e-mail address")
-	ErrUserEmail = errors.New("the e-mail address is not one")
+	ErrUserEmail = errors.New("that is no e-mail address, such as name@clinic.example")
 	ErrUserRole  = fmt.Errorf("the role must be one of %s", strings.Join(Roles, ", "))
 	ErrUserOff   = errors.New("this user is disabled: enable them first")
+	ErrUserName  = errors.New("the user name cannot be one") // what every nameProblem is
 )
+
+// nameProblem says why a user name cannot be one. It is an ErrUserName.
+type nameProblem string
+
+func (p nameProblem) Error() string        { return string(p) }
+func (p nameProblem) Is(target error) bool { return target == ErrUserName }
 
 // changing runs do in one transaction after it has judged who asks. Changes of accounts wait for each other, and an
 // administrator is judged after the wait, so that nobody acts by a role that was just taken from them, and two cannot
@@ -56,8 +63,8 @@ func (d *DB) changing(ctx context.Context, by By, do func(tx pgx.Tx, who Who) er
 		return fmt.Errorf("change an account: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('chartroom accounts'))`); err != nil {
-		return fmt.Errorf("change an account: %w", err)
+	if err := oneAtATime(ctx, tx); err != nil {
+		return err
 	}
 	who := Who{Username: by.Shell}
 	if by.Shell == "" {
@@ -72,6 +79,14 @@ func (d *DB) changing(ctx context.Context, by By, do func(tx pgx.Tx, who Who) er
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("change an account: %w", err)
+	}
+	return nil
+}
+
+// oneAtATime waits until nobody else changes an account.
+func oneAtATime(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('chartroom accounts'))`); err != nil {
 		return fmt.Errorf("change an account: %w", err)
 	}
 	return nil
@@ -168,11 +183,11 @@ func typable(name string) bool {
 func checkUsername(name string) error {
 	switch {
 	case name == "" || len(name) > 255:
-		return errors.New("the user name must have 1 to 255 bytes")
+		return nameProblem("the user name must have 1 to 255 bytes")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return errors.New("the user name holds characters that cannot be typed")
+		return nameProblem("the user name holds characters that cannot be typed")
 	case strings.TrimSpace(name) != name:
-		return errors.New("the user name begins or ends with a space, which nobody would see")
+		return nameProblem("the user name begins or ends with a space, which nobody would see")
 	}
 	return nil
 }
@@ -198,6 +213,9 @@ func (d *DB) DisableUser(ctx context.Context, by By, ref UserRef) error {
 	return d.changeUser(ctx, by, ref, "user-disable", func(tx pgx.Tx, who Who, u User) error {
 		if err := keepsAdmin(ctx, tx, u); err != nil {
 			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM account_links WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID}); err != nil {
+			return fmt.Errorf("take the user's link back: %w", err)
 		}
 		return d.update(ctx, tx, u.ID, `is_active = false, session_epoch = session_epoch + 1`, nil)
 	})
@@ -298,7 +316,7 @@ func (d *DB) update(ctx context.Context, tx pgx.Tx, id int, set string, args pgx
 // there is ErrNotFound at the site, and a sentence at the shell.
 func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, change func(tx pgx.Tx, who Who, u User) error, detail ...string) error {
 	return d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
-		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE id = @id OR username = @name FOR UPDATE`,
+		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = nullif(@id, 0) ELSE username = @name END FOR UPDATE`,
 			pgx.NamedArgs{"id": ref.ID, "name": ref.Name})
 		if err != nil {
 			return fmt.Errorf("look up the user: %w", err)

@@ -26,8 +26,10 @@ const (
 
 // Link is what is shown once: the token of the address, which is stored nowhere.
 type Link struct {
-	Token   string
-	Expires time.Time
+	Token    string
+	Username string
+	Kind     string
+	Expires  time.Time
 }
 
 // linkHash is what is stored of a link's token, which has 256 random bits.
@@ -42,6 +44,11 @@ func (d *DB) InviteUser(ctx context.Context, by By, n NewUser) (User, Link, erro
 	if err := n.check(); err != nil {
 		return User{}, Link{}, err
 	}
+	if by.Shell == "" { // changing judges it again: this is so that nobody has a hash made who may not
+		if _, err := d.Whoami(ctx, by.Viewer); err != nil {
+			return User{}, Link{}, err
+		}
+	}
 	nobodys := make([]byte, 32)
 	_, _ = rand.Read(nobodys)
 	hash, err := hashing.hash(ctx, hex.EncodeToString(nobodys)) // a true hash: the predecessor must be able to read it
@@ -54,7 +61,7 @@ func (d *DB) InviteUser(ctx context.Context, by By, n NewUser) (User, Link, erro
 		if u, err = d.insertUser(ctx, tx, by, who, n, hash); err != nil {
 			return err
 		}
-		l, err = d.makeLink(ctx, tx, u.ID, LinkInvite, InviteLasts, who)
+		l, err = d.makeLink(ctx, tx, u, LinkInvite, InviteLasts, who)
 		return err
 	})
 	return u, l, err
@@ -68,22 +75,22 @@ func (d *DB) MakeLink(ctx context.Context, by By, ref UserRef) (Link, error) {
 		if !u.Active {
 			return ErrUserOff
 		}
-		l, err = d.makeLink(ctx, tx, u.ID, LinkReset, ResetLasts, who)
+		l, err = d.makeLink(ctx, tx, u, LinkReset, ResetLasts, who)
 		return err
 	})
 	return l, err
 }
 
-func (d *DB) makeLink(ctx context.Context, tx pgx.Tx, id int, kind string, lasts time.Duration, who Who) (Link, error) {
+func (d *DB) makeLink(ctx context.Context, tx pgx.Tx, u User, kind string, lasts time.Duration, who Who) (Link, error) {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails (crypto/rand)
-	l := Link{Token: base64.RawURLEncoding.EncodeToString(b)}
+	l := Link{Token: base64.RawURLEncoding.EncodeToString(b), Username: u.Username, Kind: kind}
 	err := tx.QueryRow(ctx, `
 		INSERT INTO account_links (user_id, token, kind, made_by, expires_at) VALUES (@id, @token, @kind, @by, now() + @lasts::interval)
 		ON CONFLICT (user_id) DO UPDATE SET token = EXCLUDED.token, kind = EXCLUDED.kind, made_by = EXCLUDED.made_by,
 			made_at = now(), expires_at = EXCLUDED.expires_at
 		RETURNING expires_at`,
-		pgx.NamedArgs{"id": id, "token": linkHash(l.Token), "kind": kind, "by": who.Username, "lasts": lasts}).Scan(&l.Expires)
+		pgx.NamedArgs{"id": u.ID, "token": linkHash(l.Token), "kind": kind, "by": who.Username, "lasts": lasts}).Scan(&l.Expires)
 	if err != nil {
 		return Link{}, fmt.Errorf("make the link: %w", err)
 	}
@@ -123,17 +130,25 @@ func (d *DB) openLink(ctx context.Context, q querier, token, lock string) (LinkI
 }
 
 // UseLink sets the password by a link, which then is used up. Signing in with it is a step of its own, so that a link never
-// stands for a second factor (ASVS 6.4.3). Words are further ones that the password must not be made of.
+// stands for a second factor (ASVS 6.4.3). Words are further ones that the password must not be made of; one that is not
+// taken is a PasswordProblem and leaves the link as it is, as ErrBusy does.
 func (d *DB) UseLink(ctx context.Context, token, password string, from Viewer, words ...string) error {
 	l, err := d.OpenLink(ctx, token)
 	if err != nil {
 		return err
 	}
-	hash, err := hashing.hash(ctx, password, append(words, l.Username, deref(l.Email))...)
+	words = append(words, l.Username, deref(l.Email))
+	if err := CheckPassword(password, words...); err != nil {
+		return PasswordProblem{err}
+	}
+	hash, err := hashing.hash(ctx, password, words...)
 	if err != nil {
 		return err
 	}
 	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
+		if err := oneAtATime(ctx, tx); err != nil { // a new link being made holds the same rows in another order
+			return err
+		}
 		l, err := d.openLink(ctx, tx, token, ` FOR UPDATE`)
 		if err != nil {
 			return err

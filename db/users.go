@@ -82,7 +82,7 @@ func (d *DB) OpenUser(ctx context.Context, v Viewer, id int) (UserPage, error) {
 	rows, err := d.pool.Query(ctx, viewerCTE+`, refused AS (
 			INSERT INTO audit_events (`+auditColumns+`) SELECT `+auditValues+`, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed
 		)
-		SELECT `+whoColumns+`, (SELECT to_jsonb(r) FROM (SELECT `+userRowColumns+` FROM users u WHERE u.id = @id AND v.allowed) r) AS "user",
+		SELECT `+whoColumns+`, (SELECT to_jsonb(r) FROM (SELECT `+userRowColumns+` FROM users u WHERE u.id = nullif(@id, 0) AND v.allowed) r) AS "user",
 		       CASE WHEN v.allowed THEN `+aliveSessions("@id", "v.session_id")+` ELSE '[]' END AS alive,
 		       CASE WHEN v.allowed THEN `+signInsOf("@id")+` ELSE '[]' END AS sign_ins,
 		       (SELECT expires_at FROM account_links WHERE user_id = @id AND v.allowed AND expires_at > now()) AS link_ends

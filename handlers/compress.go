@@ -21,10 +21,11 @@ var compressed = []string{"text/html", "text/csv", "application/fhir+ndjson", "a
 // BREACH reads a secret off the lengths of compressed answers. It needs an answer that holds the secret (the form
 // token, a patient) together with text that the attacker chose, and a victim's browser that fetches it again and again.
 // Here no such answer can be asked for from outside: pages show nothing of their address (the state of the list in it
-// is encrypted and authenticated; "next" is shown on the sign-in page alone, which holds no secret), and what was typed
-// into a form is shown only in answer to a POST with the session's form token, which another site does not have; its
-// requests are refused, and sent without the cookie, in any case. TestNoPageShowsItsAddress holds that. So the token is
-// not masked and no random length is added; besides, the nonce and the sealed addresses differ in each answer.
+// is encrypted and authenticated; "next" is shown on the sign-in page, which holds no secret, and on the form for a new
+// password, which is not compressed then), and what was typed into a form is shown only in answer to a POST with the
+// session's form token, which another site does not have; its requests are refused, and sent without the cookie, in any
+// case. TestNoPageShowsItsAddress holds that. So the token is not masked and no random length is added; besides, the
+// nonce and the sealed addresses differ in each answer.
 func compress(h http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(
 		gzhttp.MinSize(1<<10),

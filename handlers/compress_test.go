@@ -210,7 +210,12 @@ func TestNoPageShowsItsAddress(t *testing.T) {
 		}
 		path = strings.ReplaceAll(strings.TrimSuffix(path, "{$}"), "{id}", strings.TrimPrefix(patient, "/patients/"))
 		for _, header := range [][]string{nil, htmx} {
-			a := b.get(strings.ReplaceAll(path, "{name...}", canary)+query, append(header, "Referer", b.url+"/"+canary, "HX-Current-URL", b.url+"/"+canary)...)
+			to := strings.ReplaceAll(path, "{name...}", canary) + query
+			a := b.get(to, append(header, "Referer", b.url+"/"+canary, "HX-Current-URL", b.url+"/"+canary)...)
+			if path == "/account/password" && len(a.body) > 1<<10 && b.get(to, "Accept-Encoding", "zstd, gzip").header.Get("Content-Encoding") == "" &&
+				b.get(path, "Accept-Encoding", "zstd, gzip").header.Get("Content-Encoding") == "zstd" {
+				continue // it shows where it leads, and is not compressed for it
+			}
 			if a.status != http.StatusSeeOther && strings.Contains(a.body, canary) { // a redirect holds where it leads, and nothing else
 				t.Errorf("%s shows what its address says", rt.pattern)
 			}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -14,11 +15,16 @@ import (
 // carried marks a field that waits on the page that asks for the password, until what it belongs to can go on.
 const carried = "carried."
 
+// waits says whether a field may be kept on that page. A password never is: no form that needs this has one.
+func waits(name string) bool {
+	return name != "csrf_token" && !strings.Contains(strings.ToLower(name), "password")
+}
+
 // askToConfirm asks for the password where one is, and keeps what was sent, so that it can go on afterwards (ASVS 7.5).
 func (s *Server) askToConfirm(w http.ResponseWriter, r *http.Request) {
 	waiting := url.Values{}
 	for name, values := range r.PostForm {
-		if name != "csrf_token" && !strings.Contains(name, "password") { // which no form here has that needs this
+		if waits(name) {
 			waiting[name] = values
 		}
 	}
@@ -37,18 +43,33 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 	if problem != "" {
 		title = "Error: " + title
 	}
-	c := views.Confirm{Page: s.page(r, title, &who), To: to, Error: problem, FormToken: formToken(s.formKeys[0], v.Token)}
+	c := views.Confirm{Page: s.page(r, title, &who), To: to, Cancel: cameFrom(to), FormToken: formToken(s.formKeys[0], v.Token)}
+	if c.Error = problem; status != http.StatusUnprocessableEntity {
+		c.Error, c.Failure = "", problem
+	}
 	for _, name := range slices.Sorted(maps.Keys(waiting)) {
 		c.Waiting = append(c.Waiting, views.Hidden{Name: carried + name, Value: waiting.Get(name)})
 	}
 	s.render(w, r, status, views.ConfirmPage(c))
 }
 
+// cameFrom is the page that has the form which is sent to an address.
+func cameFrom(to string) string {
+	if user, ok := strings.CutPrefix(to, views.UsersPath+"/"); ok {
+		id, _, _ := strings.Cut(user, "/")
+		return views.UsersPath + "/" + url.PathEscape(id)
+	}
+	if to == views.UsersPath {
+		return views.NewUserPath
+	}
+	return views.AccountPath
+}
+
 // confirm takes the password, begins a new session in place of this one, and goes on with what was asked for.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	waiting := url.Values{}
 	for name, values := range r.PostForm {
-		if name, ok := strings.CutPrefix(name, carried); ok {
+		if name, ok := strings.CutPrefix(name, carried); ok && waits(name) {
 			waiting[name] = values
 		}
 	}
@@ -58,7 +79,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 		return s.unreadable(r)
 	}
 	in, err := s.DB.Confirm(r.Context(), scopeOf(r).viewer, r.PostForm.Get("password"), s.deviceOf(r), r.UserAgent())
-	if status, said, ok := notGranted(w, err, "That is not your password."); ok {
+	if status, said, ok := notGranted(w, err, notYours); ok {
 		s.showConfirm(w, r, status, next.URL.Path, waiting, said)
 		return nil
 	}
@@ -77,8 +98,12 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// isFresh says whether a request goes to a route that may have asked for the password.
+// isFresh says whether a request goes to a route that may have asked for the password. For a path that is not clean the mux
+// would answer with a way to the clean one, which a browser takes with the form as it is, the password too.
 func (s *Server) isFresh(r *http.Request) bool {
+	if path.Clean("/"+r.URL.Path) != r.URL.Path {
+		return false
+	}
 	_, pattern := s.routed.Handler(r)
 	return slices.ContainsFunc(s.routes(), func(rt route) bool { return rt.pattern == pattern && rt.fresh })
 }

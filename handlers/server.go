@@ -114,7 +114,7 @@ func (s *Server) formTokenFits(got, sessionToken string) bool {
 func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
 	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths}
 	if who != nil {
-		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role],
+		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role], Admin: who.Role == db.RoleAdmin,
 			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits()}
 	}
 	return p

@@ -48,9 +48,17 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, orList(next), http.StatusSeeOther)
 		return nil
 	}
-	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: s.why(r.URL.Query().Get("reason"))}))
+	q := r.URL.Query()
+	said, ok := loginNotices[q.Get("notice")]
+	if !ok {
+		said = s.why(q.Get("reason"))
+	}
+	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: said}))
 	return nil
 }
+
+// loginNotices are what the sign-in form can say of what brought one there.
+var loginNotices = map[string]string{"password-set": "Your password is set. Sign in with it."}
 
 // refusal is the one sentence for every reason, so that nobody learns which user names exist.
 const refusal = "The user name or the password is not right. Both are case-sensitive."

@@ -135,6 +135,14 @@ func UserPath(id int) string { return UsersPath + "/" + strconv.Itoa(id) }
 // UserActionPath does something to an account, by POST: role, disable, enable, link, end-sessions, unlock.
 func UserActionPath(id int, action string) string { return UserPath(id) + "/" + action }
 
+// SearchUsersPath takes a search among the accounts, by POST.
+const SearchUsersPath = UsersPath + "/search"
+
+// NoticePath is a page of accounts with a word on what has just been done, one of a few that it knows.
+func NoticePath(page, notice string) string {
+	return page + "?" + url.Values{"notice": {notice}}.Encode()
+}
+
 // SessionPath answers how long the session lasts, without keeping it alive; by POST it keeps it alive.
 const SessionPath = "/session"
 
