@@ -66,7 +66,7 @@ func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
 	if strings.Contains(other.get("/account").body, "Refused") {
 		t.Error("somebody else's sign-ins are shown")
 	}
-	if strings.Contains(b.get("/account?notice=%3Cb%3E").body, `role="status"`) {
+	if strings.Contains(b.get("/account?notice=%3Cb%3E").main(), `role="status"`) {
 		t.Error("a notice that is none of ours")
 	}
 }

@@ -53,11 +53,17 @@ var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"
 
 // filled are the hidden fields of a page's form, as a browser sends them, but for the account menu's.
 func (a answer) filled() (fields []string) {
-	_, form, _ := strings.Cut(a.body, `<main`)
-	for _, m := range hidden.FindAllStringSubmatch(form, -1) {
+	for _, m := range hidden.FindAllStringSubmatch(a.main(), -1) {
 		fields = append(fields, html.UnescapeString(m[1]), html.UnescapeString(m[2]))
 	}
 	return fields
+}
+
+// main is what the page is about, without what every page has around it.
+func (a answer) main() string {
+	_, main, _ := strings.Cut(a.body, `<main`)
+	main, _, _ = strings.Cut(main, `</main>`)
+	return main
 }
 
 func (a answer) says(t *testing.T, what string, status int, texts ...string) {

@@ -188,8 +188,9 @@ func TestAtZeroEveryTabIsLeftAndWhatWasTypedComesBackToItsUserAlone(t *testing.T
 	one.want("it is not theirs", `document.querySelector(".ask") === null && document.getElementById("city").value`, "")
 	one.eval(`document.querySelector(".avatar").focus(); 0`)
 	one.press(kb.Enter)
-	one.press(kb.Tab)
-	one.press(kb.Tab)
+	for range 3 { // past Account and Users
+		one.press(kb.Tab)
+	}
 	one.press(kb.Enter)
 	one.until(`location.pathname === "/login" && document.getElementById("username")`)
 
