@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
 )
 
 // SessionInfo is a session as its user and administrators see it.
@@ -95,7 +96,7 @@ func (d *DB) ChangePassword(ctx context.Context, v Viewer, c PasswordChange) (Si
 	switch {
 	case err != nil:
 		return SignedIn{}, err
-	case c.New == c.Current:
+	case norm.NFC.String(c.New) == norm.NFC.String(c.Current):
 		return SignedIn{}, PasswordProblem{ErrSamePassword}
 	}
 	hash, err := hashing.hash(ctx, c.New)
@@ -104,7 +105,7 @@ func (d *DB) ChangePassword(ctx context.Context, v Viewer, c PasswordChange) (Si
 	}
 	err = d.changing(ctx, By{Viewer: v}, func(tx pgx.Tx, who Who) error {
 		var epoch int
-		if err := tx.QueryRow(ctx, `SELECT session_epoch FROM users WHERE id = @id FOR UPDATE`, pgx.NamedArgs{"id": who.UserID}).Scan(&epoch); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT session_epoch FROM users WHERE id = @id FOR NO KEY UPDATE`, pgx.NamedArgs{"id": who.UserID}).Scan(&epoch); err != nil {
 			return fmt.Errorf("change the password: %w", err)
 		}
 		if epoch != in.Epoch {

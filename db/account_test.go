@@ -130,3 +130,30 @@ func TestAUserIsNamedByOneThingOnly(t *testing.T) {
 		t.Errorf("disabled: %q", off)
 	}
 }
+
+func TestAnInvitedAdministratorWithoutAPasswordIsNotTheOtherOne(t *testing.T) {
+	ctx, by := context.Background(), db.By{Shell: "test"}
+	d, url := dbtest.Open(t)
+	c := dbtest.Conn(t, url)
+	addUser(t, c, "ada", "admin")
+	if _, _, err := d.InviteUser(ctx, by, db.NewUser{Username: "bob", Role: db.RoleAdmin}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, `UPDATE account_links SET expires_at = now() - interval '1 minute'`)
+	if err := d.Housekeep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.DisableUser(ctx, by, db.UserRef{Name: "ada"}); !errors.Is(err, db.ErrLastAdmin) {
+		t.Errorf("disabling: %v", err)
+	}
+	l, err := d.MakeLink(ctx, by, db.UserRef{Name: "bob"}) // a later link is an invitation still
+	if err != nil || l.Kind != db.LinkInvite {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if err := d.UseLink(ctx, l.Token, "eleven copper ladles", db.Viewer{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.DisableUser(ctx, by, db.UserRef{Name: "ada"}); err != nil {
+		t.Errorf("once bob has a password: %v", err)
+	}
+}

@@ -214,7 +214,7 @@ func (d *DB) DisableUser(ctx context.Context, by By, ref UserRef) error {
 		if err := keepsAdmin(ctx, tx, u); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM account_links WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID}); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE account_links SET expires_at = now() WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID}); err != nil {
 			return fmt.Errorf("take the user's link back: %w", err)
 		}
 		return d.update(ctx, tx, u.ID, `is_active = false, session_epoch = session_epoch + 1`, nil)
@@ -288,10 +288,11 @@ func (d *DB) UnlockUser(ctx context.Context, by By, ref UserRef) error {
 	})
 }
 
-// keepsAdmin refuses what would leave nobody to manage the accounts.
+// keepsAdmin refuses what would leave nobody to manage the accounts. Who was invited and has no password yet does not count.
 func keepsAdmin(ctx context.Context, tx pgx.Tx, u User) error {
 	var another bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND is_active AND id <> @id)`, pgx.NamedArgs{"id": u.ID}).Scan(&another)
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND is_active AND id <> @id
+		AND NOT EXISTS (SELECT 1 FROM account_links l WHERE l.user_id = users.id AND l.kind = 'invite'))`, pgx.NamedArgs{"id": u.ID}).Scan(&another)
 	switch {
 	case err != nil:
 		return fmt.Errorf("count the administrators: %w", err)
@@ -316,7 +317,7 @@ func (d *DB) update(ctx context.Context, tx pgx.Tx, id int, set string, args pgx
 // there is ErrNotFound at the site, and a sentence at the shell.
 func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, change func(tx pgx.Tx, who Who, u User) error, detail ...string) error {
 	return d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
-		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = nullif(@id, 0) ELSE username = @name END FOR UPDATE`,
+		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = nullif(@id, 0) ELSE username = @name END FOR NO KEY UPDATE`,
 			pgx.NamedArgs{"id": ref.ID, "name": ref.Name})
 		if err != nil {
 			return fmt.Errorf("look up the user: %w", err)

@@ -87,10 +87,10 @@ func (d *DB) makeLink(ctx context.Context, tx pgx.Tx, u User, kind string, lasts
 	l := Link{Token: base64.RawURLEncoding.EncodeToString(b), Username: u.Username, Kind: kind}
 	err := tx.QueryRow(ctx, `
 		INSERT INTO account_links (user_id, token, kind, made_by, expires_at) VALUES (@id, @token, @kind, @by, now() + @lasts::interval)
-		ON CONFLICT (user_id) DO UPDATE SET token = EXCLUDED.token, kind = EXCLUDED.kind, made_by = EXCLUDED.made_by,
+		ON CONFLICT (user_id) DO UPDATE SET token = EXCLUDED.token, made_by = EXCLUDED.made_by,
 			made_at = now(), expires_at = EXCLUDED.expires_at
-		RETURNING expires_at`,
-		pgx.NamedArgs{"id": u.ID, "token": linkHash(l.Token), "kind": kind, "by": who.Username, "lasts": lasts}).Scan(&l.Expires)
+		RETURNING kind, expires_at`,
+		pgx.NamedArgs{"id": u.ID, "token": linkHash(l.Token), "kind": kind, "by": who.Username, "lasts": lasts}).Scan(&l.Kind, &l.Expires)
 	if err != nil {
 		return Link{}, fmt.Errorf("make the link: %w", err)
 	}
@@ -149,7 +149,7 @@ func (d *DB) UseLink(ctx context.Context, token, password string, from Viewer, w
 		if err := oneAtATime(ctx, tx); err != nil { // a new link being made holds the same rows in another order
 			return err
 		}
-		l, err := d.openLink(ctx, tx, token, ` FOR UPDATE`)
+		l, err := d.openLink(ctx, tx, token, ` FOR NO KEY UPDATE`)
 		if err != nil {
 			return err
 		}

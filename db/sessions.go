@@ -81,12 +81,16 @@ func (s *SessionStore) stored(token string) []string {
 
 // FindCtx looks a token up under every accepted key.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	for _, t := range s.stored(token) {
-		if b, ok, err := s.pg.FindCtx(ctx, t); ok || err != nil {
-			return b, ok, err
-		}
+	// All keys at once: between two looks a page may move the session to the first key.
+	rows, err := s.pool.Query(ctx, `SELECT data FROM sessions WHERE token = ANY (@tokens::text[]) AND expiry > now()`, pgx.NamedArgs{"tokens": s.stored(token)})
+	if err != nil {
+		return nil, false, err
 	}
-	return nil, false, nil
+	found, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil || len(found) == 0 {
+		return nil, false, err
+	}
+	return found[0], true, nil
 }
 
 // CommitCtx writes a session under the current key. The database refuses one that has ended, and records a new one as
@@ -223,9 +227,11 @@ func (d *DB) Housekeep(ctx context.Context) error {
 		for _, old := range []string{
 			// A day more than needed: the clocks of this program and of the database may differ.
 			`DELETE FROM ended_sessions WHERE expiry < now() - interval '1 day'`,
-			`DELETE FROM sign_in_throttle WHERE last_at < now() - interval '1 day' AND (kind = 'client' OR failures < 100)`,
+			`DELETE FROM sign_in_throttle t USING (SELECT kind, subject FROM sign_in_throttle
+				WHERE last_at < now() - interval '1 day' AND (kind = 'client' OR failures < 100) ORDER BY kind, subject FOR UPDATE SKIP LOCKED) old
+			 WHERE t.kind = old.kind AND t.subject = old.subject`,
 			`DELETE FROM known_devices WHERE last_at < now() - interval '1 year'`,
-			`DELETE FROM account_links WHERE expires_at < now()`,
+			`DELETE FROM account_links WHERE expires_at < now() AND kind = 'reset'`, // an invitation says that nobody has the password yet
 			`DELETE FROM drafts WHERE saved_at < now() - interval '1 hour'`,
 		} {
 			if _, err := tx.Exec(ctx, old); err != nil {

@@ -32,20 +32,29 @@ type SignedIn struct {
 // work, and Throttled, always before it; ErrBusy is neither. All are audited, but of those that wait for the same delay
 // only the first. A hash weaker than today's is replaced; nothing else is written to users.
 func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
+	device := d.sessions.device(f.Device)
+	counted := d.sessions.subjects(f.Username, f.From.Client, device)
+	args := counted.args(f.Username, device)
+	if wait, err := d.mustWait(ctx, args); err != nil {
+		return SignedIn{}, fmt.Errorf("look up failed sign-ins: %w", err)
+	} else if wait > 0 {
+		return SignedIn{}, Throttled{After: wait}
+	}
 	leave, err := hashing.enter()
 	if err != nil {
 		return SignedIn{}, err
 	}
 	defer leave()
-	device := d.sessions.device(f.Device)
-	counted := d.sessions.subjects(f.Username, f.From.Client, device)
-	a, err := d.try(ctx, f.Username, counted, device)
+	// Who hangs up from here on has had their guess: it is counted, and recorded, all the same.
+	certain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	a, err := d.try(certain, args)
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("look up the account: %w", err)
 	}
 	if a.Wait > 0 {
 		if a.Noted {
-			if err := d.auditRefusal(ctx, a, f.From, "throttled"); err != nil {
+			if err := d.auditRefusal(certain, a, f.From, "throttled"); err != nil {
 				return SignedIn{}, err
 			}
 		}
@@ -53,12 +62,8 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	}
 	var right, rehash bool
 	if err := hashing.run(ctx, func() { right, rehash = verifyPassword(deref(a.PasswordHash), f.Password) }); err != nil {
-		return SignedIn{}, err
+		return SignedIn{}, errors.Join(err, d.auditRefusal(certain, a, f.From, "given up"))
 	}
-	// Who hangs up now has had their guess: it is recorded all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-
 	kind := ""
 	switch {
 	case a.ID == nil:
@@ -71,16 +76,13 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 		kind = "locked"
 	}
 	if kind != "" {
-		if err := d.auditRefusal(ctx, a, f.From, kind); err != nil {
-			return SignedIn{}, err
-		}
-		return SignedIn{}, ErrRefused
+		return SignedIn{}, d.refuse(certain, a, f.From, kind)
 	}
 	in := SignedIn{Weak: PasswordIssue(f.Password, *a.Username, deref(a.Email)),
 		Session: Session{UserID: *a.ID, Epoch: *a.SessionEpoch, Methods: []string{"pwd"}, Client: clientText(f.From.Client),
 			UserAgent: clip(f.UserAgent, 200), RequestID: f.From.RequestID, Program: d.program}}
 	if rehash {
-		if err := d.upgradeHash(ctx, *a.ID, *a.PasswordHash, f.Password); err != nil {
+		if err := d.upgradeHash(certain, *a.ID, *a.PasswordHash, f.Password); err != nil {
 			return SignedIn{}, err
 		}
 	}
@@ -90,12 +92,12 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	} else {
 		in.Device = d.sessions.signDevice(device)
 	}
-	_, err = d.pool.Exec(ctx, forgiveCTE+`
-		INSERT INTO known_devices (device, user_id) VALUES (@device, @id) ON CONFLICT (device, user_id) DO UPDATE SET last_at = now()`,
-		pgx.NamedArgs{"known": a.Known, "device_subject": counted.device, "name_subject": counted.name, "client_subject": counted.client,
-			"device": deviceHash(device), "id": *a.ID})
+	same, err := d.succeeded(certain, a, counted, device)
 	if err != nil {
-		return SignedIn{}, fmt.Errorf("remember the browser: %w", err)
+		return SignedIn{}, err
+	}
+	if !same {
+		return SignedIn{}, d.refuse(certain, a, f.From, "changed meanwhile")
 	}
 	return in, nil
 }
@@ -105,6 +107,14 @@ func deref(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// refuse is ErrRefused, once that is on record.
+func (d *DB) refuse(ctx context.Context, a attempt, from Viewer, kind string) error {
+	if err := d.auditRefusal(ctx, a, from, kind); err != nil {
+		return err
+	}
+	return ErrRefused
 }
 
 // auditRefusal never says the name that was typed, when nobody has it: people type passwords into that field.
@@ -123,7 +133,10 @@ func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind stri
 // upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the
 // rule for new ones keeps its hash: the rule is for its next change, not for keeping people out.
 func (d *DB) upgradeHash(ctx context.Context, id int, old, password string) error {
-	hash, err := hashAt(bcryptCost, password)
+	hash, err := "", error(nil)
+	if busy := hashing.run(ctx, func() { hash, err = hashAt(bcryptCost, password) }); busy != nil {
+		return busy
+	}
 	if err != nil {
 		return nil
 	}

@@ -34,7 +34,7 @@ type hashQueue struct{ places, running chan struct{} }
 // waitingForEach is how many wait for each that runs: two seconds or so.
 const waitingForEach = 8
 
-var hashing = newHashQueue(max(1, runtime.NumCPU()-1))
+var hashing = newHashQueue(max(1, runtime.GOMAXPROCS(0)-1)) // of the cores that the container may use
 
 func newHashQueue(atOnce int) *hashQueue {
 	return &hashQueue{places: make(chan struct{}, atOnce*(1+waitingForEach)), running: make(chan struct{}, atOnce)}
@@ -115,8 +115,9 @@ func deviceHash(random []byte) []byte {
 	return sum[:]
 }
 
-// subjects are what a sign-in is counted under. A browser that is known counts for itself alone.
-type subjects struct{ name, client, device []byte }
+// subjects are what a sign-in is counted under: a stranger's under the name and the address, that of a known browser under
+// the browser with this name, and the browser with any.
+type subjects struct{ name, client, device, browser []byte }
 
 func (s *SessionStore) subjects(username string, client netip.Addr, device []byte) (all subjects) {
 	under := func(parts ...string) []byte {
@@ -135,6 +136,7 @@ func (s *SessionStore) subjects(username string, client netip.Addr, device []byt
 	}
 	if device != nil {
 		all.device = under("device", string(deviceHash(device)), username)
+		all.browser = under("browser", string(deviceHash(device)))
 	}
 	return all
 }
@@ -162,43 +164,81 @@ type attempt struct {
 	SessionEpoch *int
 }
 
-// try counts an attempt and looks up the account, in one statement that does the same for every name.
-func (d *DB) try(ctx context.Context, username string, s subjects, device []byte) (attempt, error) {
+// whoTriesCTE looks up the account and whether the browser is known for it. A browser that must wait, or was locked, is a
+// stranger's until then: whoever has a copy of its cookie must not keep its user out. It does the same for every name.
+const whoTriesCTE = `
+WITH account AS MATERIALIZED (
+	SELECT u.id, u.username, u.email, u.password_hash, u.is_active, u.session_epoch,
+	       EXISTS (SELECT 1 FROM known_devices k WHERE k.user_id = u.id AND k.device = @device::bytea) AS known
+	FROM users u WHERE u.username = @username
+), who AS MATERIALIZED (
+	SELECT (SELECT id FROM account) AS id, coalesce((SELECT known FROM account), false) AND NOT EXISTS (
+		SELECT 1 FROM sign_in_throttle t WHERE (t.kind = 'device' AND t.subject = @device_subject OR t.kind = 'client' AND t.subject = @browser_subject)
+			AND (t.blocked_until > now() OR t.kind = 'device' AND t.failures >= 100)) AS known
+), counted AS MATERIALIZED (
+	SELECT w.id, w.known, CASE WHEN w.known THEN ARRAY['device', 'client'] ELSE @kinds::text[] END AS kinds,
+	       CASE WHEN w.known THEN ARRAY[@device_subject::bytea, @browser_subject::bytea] ELSE @subjects::bytea[] END AS subjects
+	FROM who w
+)`
+
+func (s subjects) args(username string, device []byte) pgx.NamedArgs {
 	kinds, values := s.strangers()
-	known := username
-	if !typable(username) {
-		known = "" // which nobody is called
+	args := pgx.NamedArgs{"username": nil, "device": nil, "device_subject": s.device, "browser_subject": s.browser, "kinds": kinds, "subjects": values}
+	if typable(username) {
+		args["username"] = username // else nobody is called so
 	}
-	var hash []byte
 	if device != nil {
-		hash = deviceHash(device)
+		args["device"] = deviceHash(device)
 	}
-	rows, err := d.pool.Query(ctx, `
-		WITH account AS MATERIALIZED (
-			SELECT u.id, u.username, u.email, u.password_hash, u.is_active, u.session_epoch,
-			       EXISTS (SELECT 1 FROM known_devices k WHERE k.user_id = u.id AND k.device = @device::bytea) AS known
-			FROM users u WHERE u.username = @username
-		), who AS MATERIALIZED (
-			SELECT (SELECT id FROM account) AS id, coalesce((SELECT known FROM account), false) AS known
-		)
-		SELECT t.wait, t.noted, t.locked, w.known, a.id, a.username, a.email, a.password_hash, a.is_active, a.session_epoch
-		FROM who w CROSS JOIN LATERAL sign_in_attempt(
-			CASE WHEN w.known THEN ARRAY['device'] ELSE @kinds::text[] END,
-			CASE WHEN w.known THEN ARRAY[@device_subject::bytea] ELSE @subjects::bytea[] END, w.id) t
-		LEFT JOIN account a ON true`,
-		pgx.NamedArgs{"username": known, "device": hash, "device_subject": s.device, "kinds": kinds, "subjects": values})
+	return args
+}
+
+// mustWait says how long, without counting anything or waiting for anybody, once somebody was refused for it: or those who
+// must wait would take the places of those who need not.
+func (d *DB) mustWait(ctx context.Context, args pgx.NamedArgs) (wait time.Duration, err error) {
+	err = d.pool.QueryRow(ctx, whoTriesCTE+`
+		SELECT coalesce(max(t.blocked_until - now()) FILTER (WHERE t.noted), interval '0')
+		FROM counted c CROSS JOIN LATERAL unnest(c.kinds, c.subjects) n (k, s)
+		JOIN sign_in_throttle t ON t.kind = n.k AND t.subject = n.s AND t.blocked_until > now()`, args).Scan(&wait)
+	return wait, err
+}
+
+// try counts an attempt and gives what is known of the account, in one statement.
+func (d *DB) try(ctx context.Context, args pgx.NamedArgs) (attempt, error) {
+	rows, err := d.pool.Query(ctx, whoTriesCTE+`
+		SELECT t.wait, t.noted, t.locked, c.known, a.id, a.username, a.email, a.password_hash, a.is_active, a.session_epoch
+		FROM counted c CROSS JOIN LATERAL sign_in_attempt(c.kinds, c.subjects, c.id) t LEFT JOIN account a ON true`, args)
 	if err != nil {
 		return attempt{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[attempt])
 }
 
-// forgiveCTE takes back what a sign-in that succeeded was counted under: all of the name's or the browser's, but of the address
-// only this one, or whoever has an account could guess at those of others for ever.
-const forgiveCTE = `
-WITH forgiven AS (
-	DELETE FROM sign_in_throttle WHERE CASE WHEN @known THEN kind = 'device' AND subject = @device_subject ELSE kind = 'name' AND subject = @name_subject END
-), refunded AS (
-	UPDATE sign_in_throttle SET failures = greatest(failures - 1, 0), blocked_until = '-infinity'
-	WHERE kind = 'client' AND subject = @client_subject AND NOT @known
-)`
+// succeeded ends a sign-in whose password was right, unless the account was changed while it was verified: it makes the
+// browser known, and takes back what was counted: all of the name's or the browser's, but of the address only this one, or
+// whoever has an account could guess at those of others for ever. Rows are taken
+// in the order in which sign_in_attempt takes them.
+func (d *DB) succeeded(ctx context.Context, a attempt, s subjects, device []byte) (bool, error) {
+	kind, all, one := "name", s.name, s.client
+	if a.Known {
+		kind, all, one = "device", s.device, s.browser
+	}
+	done, err := d.pool.Exec(ctx, `
+		WITH same AS MATERIALIZED (
+			SELECT id FROM users WHERE id = @id AND is_active AND session_epoch = @epoch
+		), refunded AS (
+			UPDATE sign_in_throttle SET failures = greatest(failures - 1, 0), blocked_until = '-infinity'
+			WHERE kind = 'client' AND subject = @one AND EXISTS (SELECT 1 FROM same)
+			RETURNING 1
+		), forgiven AS (
+			DELETE FROM sign_in_throttle WHERE kind = @kind AND subject = @all AND EXISTS (SELECT 1 FROM same)
+				AND (SELECT count(*) FROM refunded) >= 0
+		)
+		INSERT INTO known_devices (device, user_id) SELECT @device, id FROM same
+		ON CONFLICT (device, user_id) DO UPDATE SET last_at = now()`,
+		pgx.NamedArgs{"id": a.ID, "epoch": a.SessionEpoch, "kind": kind, "all": all, "one": one, "device": deviceHash(device)})
+	if err != nil {
+		return false, fmt.Errorf("remember the browser: %w", err)
+	}
+	return done.RowsAffected() > 0, nil
+}

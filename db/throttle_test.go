@@ -178,10 +178,111 @@ func TestABrowserTheUserSignedInFromIsNotKeptOutByStrangers(t *testing.T) {
 	}
 	o.waits("device", 2)
 	o.want("wait", "ada", goodPassword, far, known)
+	// Whoever has a copy of the cookie does not keep ada out of her own browser: it is a stranger's until then.
+	must(t, o.conn, `DELETE FROM sign_in_throttle WHERE kind = 'name'`)
+	o.want("in", "ada", goodPassword, far, known)
 	// And it is known for ada alone.
 	o.want("refused", "bob", "wrong", far, known)
 	if n := value[int](t, o.conn, `SELECT count(*) FROM sign_in_throttle WHERE kind = 'device'`); n != 1 {
 		t.Errorf("%d browsers are counted for", n)
+	}
+}
+
+func TestABrowserKnownForManyUsersDoesNotGuessAtAllOfThem(t *testing.T) {
+	o := openDoor(t)
+	known := ""
+	for i := range 8 {
+		name := fmt.Sprint("user", i)
+		must(t, o.conn, `INSERT INTO users (username, password_hash) VALUES ($1, $2)`, name, adasHash())
+		known = o.want("in", name, goodPassword, elsewhere, known).Device
+	}
+	looked := 0
+	for i := range 8 {
+		for range 3 {
+			if got, _ := o.try(fmt.Sprint("user", i), "wrong", far, known); got == "refused" {
+				looked++
+			}
+		}
+	}
+	if looked > 10 { // five as a known browser, and five as a stranger at one address
+		t.Errorf("%d passwords were looked at from one browser at one address", looked)
+	}
+}
+
+func TestWhoMustWaitLeavesNoTraceAndTakesNobodysPlace(t *testing.T) {
+	o := openDoor(t)
+	for i := range 5 {
+		o.want("refused", fmt.Sprint("name", i), "wrong", far, "")
+	}
+	must(t, o.conn, `UPDATE sign_in_throttle SET blocked_until = now() + interval '1 hour' WHERE kind = 'client'`)
+	before := value[int](t, o.conn, `SELECT count(*) FROM sign_in_throttle`)
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			if got, _ := o.try(fmt.Sprint("made up ", i), "wrong", far, ""); got != "wait" && got != "busy" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	all.Wait()
+	if after := value[int](t, o.conn, `SELECT count(*) FROM sign_in_throttle`); after != before {
+		t.Errorf("%d rows became %d", before, after)
+	}
+	stop := make(chan struct{})
+	for range 20 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = o.try("ada", "wrong", far, "")
+				}
+			}
+		})
+	}
+	for range 5 {
+		o.want("in", "ada", goodPassword, elsewhere, "")
+	}
+	close(stop)
+	all.Wait()
+}
+
+func TestASignInDuringWhichThePasswordChangedIsRefused(t *testing.T) {
+	o := openDoor(t)
+	must(t, o.conn, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE users SET session_epoch = session_epoch + 1; RETURN NULL; END $$;
+		CREATE TRIGGER slow AFTER UPDATE ON sign_in_throttle FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION slow()`)
+	o.want("refused", "ada", goodPassword, elsewhere, "") // the epoch moved after the account was looked up
+	if n := value[int](t, o.conn, `SELECT count(*) FROM known_devices`); n != 0 {
+		t.Error("the browser is known now")
+	}
+	if kind := value[string](t, o.conn, `SELECT detail->>'kind' FROM audit_events ORDER BY id DESC LIMIT 1`); kind != "changed meanwhile" {
+		t.Errorf("the audit says %q", kind)
+	}
+}
+
+func TestWhoGivesUpInTheQueueIsCountedAndRecorded(t *testing.T) {
+	o := openDoor(t)
+	db.SetCost(t, 12)
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() { _, _ = o.try(fmt.Sprint("name", i), "wrong", fmt.Sprintf("198.51.100.%d", i), "") })
+	}
+	ctx, hangUp := context.WithCancel(context.Background())
+	all.Go(func() {
+		_, err := o.SignIn(ctx, db.SignInForm{Username: "ada", Password: "wrong", From: db.Viewer{Client: netip.MustParseAddr(far)}})
+		if err == nil {
+			t.Error("it was granted")
+		}
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for value[int](t, o.conn, `SELECT count(*) FROM sign_in_throttle WHERE user_id IS NOT NULL`) == 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	hangUp()
+	all.Wait()
+	if n := value[int](t, o.conn, `SELECT count(*) FROM audit_events WHERE actor = 'ada' AND outcome = 'refused'`); n != 1 {
+		t.Errorf("%d events for a guess that was counted", n)
 	}
 }
 

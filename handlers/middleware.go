@@ -190,24 +190,28 @@ func (s *Server) headers(h http.Header, nonce string) {
 }
 
 // client is the address that a request came from. Each trusted proxy appends the address it saw to X-Forwarded-For, so
-// the client is that many from the right; what stands further left is the client's own claim.
+// the client is that many from the right; what stands further left is the client's own claim. Where there is no
+// such address, it is that of whoever has connected, so that nobody goes uncounted.
 func client(r *http.Request, hops int) netip.Addr {
-	peer := r.RemoteAddr
-	if at, err := netip.ParseAddrPort(peer); err == nil {
-		peer = at.Addr().String()
-	}
 	if hops > 0 {
 		seen := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if len(seen) < hops {
-			return netip.Addr{}
+		if len(seen) >= hops {
+			if a := readAddr(strings.TrimSpace(seen[len(seen)-hops])); a.IsValid() {
+				return a
+			}
 		}
-		peer = strings.TrimSpace(seen[len(seen)-hops])
 	}
-	a, err := netip.ParseAddr(peer)
+	return readAddr(r.RemoteAddr)
+}
+
+// readAddr takes an address with a port or without. Zero is for what is none.
+func readAddr(text string) netip.Addr {
+	at, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return netip.Addr{}
+		a, _ := netip.ParseAddr(strings.Trim(text, "[]"))
+		return a.Unmap().WithZone("")
 	}
-	return a.Unmap().WithZone("")
+	return at.Addr().Unmap().WithZone("")
 }
 
 func randomText(n int) string {

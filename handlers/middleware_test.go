@@ -161,8 +161,11 @@ func TestTheClientsAddress(t *testing.T) {
 		"two proxies, as on Aptible":     {"10.0.0.1:999", []string{"203.0.113.9, 10.0.0.7"}, 2, "203.0.113.9"},
 		"a claim further left":           {"10.0.0.1:999", []string{"198.51.100.66, 203.0.113.9, 10.0.0.7"}, 2, "203.0.113.9"},
 		"a claim in a header of its own": {"10.0.0.1:999", []string{"198.51.100.66", "203.0.113.9, 10.0.0.7"}, 2, "203.0.113.9"},
-		"fewer than there are proxies":   {"10.0.0.1:999", []string{"203.0.113.9"}, 2, "invalid IP"},
-		"nothing that is an address":     {"10.0.0.1:999", []string{"unknown"}, 1, "invalid IP"},
+		"fewer than there are proxies":   {"10.0.0.1:999", []string{"203.0.113.9"}, 2, "10.0.0.1"},
+		"nothing that is an address":     {"10.0.0.1:999", []string{"unknown"}, 1, "10.0.0.1"},
+		"with a port":                    {"10.0.0.1:999", []string{"203.0.113.9:4711"}, 1, "203.0.113.9"},
+		"IPv6 with a port":               {"10.0.0.1:999", []string{"[2001:db8::1]:4711"}, 1, "2001:db8::1"},
+		"IPv6 in brackets":               {"10.0.0.1:999", []string{"[2001:db8::1]"}, 1, "2001:db8::1"},
 		"IPv6":                           {"[2001:db8::1]:999", nil, 0, "2001:db8::1"},
 		"IPv4 in IPv6":                   {"[::ffff:192.0.2.1]:999", nil, 0, "192.0.2.1"},
 	} {

@@ -2,11 +2,16 @@ package handlers
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"chartroom/db"
+	"chartroom/db/dbtest"
 )
 
 // closed are all routes that ask for a session, with a value for each wildcard.
@@ -279,6 +284,30 @@ func TestSigningOutEndsTheSessionForGood(t *testing.T) {
 	}
 	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action = 'sign-out' AND actor = 'clinician' AND host(client) = '127.0.0.1'`); n != 1 {
 		t.Errorf("%d sign-outs recorded", n)
+	}
+}
+
+// TestSigningOutDuringARotationEndsTheSession signs out while pages of the same session move it to the new key.
+func TestSigningOutDuringARotationEndsTheSession(t *testing.T) {
+	older := newSite(t)
+	keys := []string{strings.Repeat("n", 40), dbtest.Keys[0]}
+	d, err := db.Open(t.Context(), db.Config{URL: older.conn.Config().ConnString(), SessionKeys: keys, Idle: 15 * time.Minute, Program: "test"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	newer := newSite(t, func(c *Config) { c.DB, c.SessionKeys = d, keys })
+	for range 40 {
+		b := older.session("viewer")
+		mine := *b.cookies["chartroom"]
+		at := func() *browser { return &browser{newer, map[string]*http.Cookie{"chartroom": &mine}} }
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = at().try(http.MethodGet, "/account", "") })
+		all.Go(func() { _, _ = at().try(http.MethodPost, "/logout", "") })
+		all.Wait()
+		if a := at().get("/account"); a.status != http.StatusSeeOther {
+			t.Fatalf("afterwards: %d", a.status)
+		}
 	}
 }
 

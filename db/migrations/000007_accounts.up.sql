@@ -32,9 +32,9 @@ DECLARE
     at timestamptz;
 BEGIN
     -- In one order, so that two attempts wait for each other and never block each other.
-    INSERT INTO sign_in_throttle (kind, subject, failures, last_at, blocked_until)
-    SELECT k, s, 0, now(), '-infinity' FROM unnest(kinds, subjects) t (k, s) ORDER BY k, s
-    ON CONFLICT (kind, subject) DO UPDATE SET last_at = sign_in_throttle.last_at;
+    INSERT INTO sign_in_throttle (kind, subject, failures, last_at, blocked_until, user_id)
+    SELECT k, s, 0, now(), '-infinity', CASE WHEN k <> 'client' THEN account END FROM unnest(kinds, subjects) t (k, s) ORDER BY k, s
+    ON CONFLICT (kind, subject) DO UPDATE SET user_id = EXCLUDED.user_id;
     at := clock_timestamp(); -- of those that waited for a lock, the transaction's time is too early
     UPDATE sign_in_throttle t SET failures = 0, blocked_until = '-infinity'
     FROM unnest(kinds, subjects) n (k, s)
@@ -50,10 +50,11 @@ BEGIN
             UPDATE sign_in_throttle t SET noted = true FROM unnest(kinds, subjects) n (k, s)
             WHERE t.kind = n.k AND t.subject = n.s AND t.blocked_until > at;
         END IF;
+        -- Or each made-up name that an address tries while it waits would leave a row.
+        DELETE FROM sign_in_throttle t USING unnest(kinds, subjects) n (k, s) WHERE t.kind = n.k AND t.subject = n.s AND t.failures = 0;
         RETURN;
     END IF;
     UPDATE sign_in_throttle t SET failures = t.failures + 1, last_at = at, noted = false,
-           user_id = CASE WHEN t.kind <> 'client' THEN account END,
            blocked_until = at + sign_in_delay(t.kind, t.failures + 1)
     FROM unnest(kinds, subjects) n (k, s) WHERE t.kind = n.k AND t.subject = n.s;
 END;
