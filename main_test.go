@@ -521,7 +521,7 @@ func TestAccountsAreCaredForAtTheShell(t *testing.T) {
 	if !strings.HasPrefix(again, "https://chartroom.example.org/invite/") || strings.Contains(said, "added") {
 		t.Error(again, said)
 	}
-	invite("bob", "--role", "viewer", "--email", "bob@clinic.example")
+	bobs, _ := invite("bob", "--role", "viewer", "--email", "bob@clinic.example")
 
 	_, at := serving(t, dbURL)
 	use := func(link string) int {
@@ -532,7 +532,7 @@ func TestAccountsAreCaredForAtTheShell(t *testing.T) {
 		_ = res.Body.Close()
 		return res.StatusCode
 	}
-	for what, try := range map[string]struct{ got, want int }{"superseded": {use(link), 404}, "good": {use(again), 303}, "used": {use(again), 404}} {
+	for what, try := range map[string]struct{ got, want int }{"superseded": {use(link), 404}, "good": {use(again), 303}, "used": {use(again), 404}, "bob's": {use(bobs), 303}} {
 		if try.got != try.want {
 			t.Errorf("a link that is %s: %d", what, try.got)
 		}

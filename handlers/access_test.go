@@ -144,6 +144,7 @@ func (s *site) contents() string {
 
 // TestEveryRouteForEveryRole walks the matrix: who may gets the answer, who may not gets nothing and changes nothing.
 func TestEveryRouteForEveryRole(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	patient := scan[string](s, `SELECT min(id::text) FROM patients`)

@@ -129,8 +129,8 @@ func TestTheOwnEmailAddress(t *testing.T) {
 
 func TestChangingThePasswordEndsEverythingElse(t *testing.T) {
 	s := newSite(t)
-	b := s.as("clinician")
-	other, stranger := s.as("clinician"), s.session("viewer")
+	b := s.enter("clinician")
+	other, stranger := s.enter("clinician"), s.session("viewer")
 	before, device := b.cookies["chartroom"].Value, b.cookies["chartroom-device"].Value
 	b.get("/account/password").says(t, "the form", 200, `name="current_password"`, `name="new_password"`, `autocomplete="new-password"`, `autocomplete="current-password"`)
 

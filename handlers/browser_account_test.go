@@ -43,6 +43,7 @@ func withAndWithout(t *testing.T, walk func(t *testing.T, open func(url string) 
 const summaryFocused = `document.activeElement.getAttribute("role") === "alert"`
 
 func TestTheOwnAccountByKeyboard(t *testing.T) {
+	t.Parallel()
 	withAndWithout(t, func(t *testing.T, open func(string) *tab) {
 		s := newSite(t)
 		other := s.session("clinician")
@@ -92,6 +93,7 @@ func TestTheOwnAccountByKeyboard(t *testing.T) {
 }
 
 func TestAUserIsInvitedAndDisabledByKeyboard(t *testing.T) {
+	t.Parallel()
 	withAndWithout(t, func(t *testing.T, open func(string) *tab) {
 		s := newSite(t)
 		b, zoe := open(s.url), open(s.url)

@@ -24,6 +24,7 @@ func said(text string) string {
 }
 
 func TestTwoPeopleEditOnePatientAtOnceAndNobodysChangeIsLost(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	ada, bob := chromium(t, s.url), chromium(t, s.url)
 	for b, name := range map[*tab]string{ada: "clinician", bob: "admin"} {

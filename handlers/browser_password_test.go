@@ -9,6 +9,7 @@ import (
 )
 
 func TestAPasswordCanBeLookedAtWhileTyping(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := chromium(t, s.url)
 	b.run(chromedp.EmulateViewport(320, 640))

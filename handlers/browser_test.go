@@ -173,6 +173,7 @@ func (b *tab) signIn(name, with string) {
 }
 
 func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
 
@@ -266,6 +267,7 @@ func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
 }
 
 func TestTheSameWalkWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
 	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
@@ -338,6 +340,7 @@ func TestTheBrowserOfTheseTestsHasABackForwardCache(t *testing.T) {
 }
 
 func TestTheSkipLinkLeadsToTheContentAndNowhereElse(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
 	b.open("/login")
@@ -352,6 +355,7 @@ func TestTheSkipLinkLeadsToTheContentAndNowhereElse(t *testing.T) {
 }
 
 func TestBackAfterTheSessionEndedElsewhereShowsNothing(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
 	b.open("/login")
@@ -366,6 +370,7 @@ func TestBackAfterTheSessionEndedElsewhereShowsNothing(t *testing.T) {
 }
 
 func TestASessionThatEndsUnderAnOpenPageLeadsToSignIn(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
 	b.open("/login")
@@ -383,6 +388,7 @@ func TestASessionThatEndsUnderAnOpenPageLeadsToSignIn(t *testing.T) {
 }
 
 func TestWhenTheServerCannotBeReachedThePageSaysSo(t *testing.T) {
+	t.Parallel()
 	s := clinic(t)
 	front := httptest.NewServer(s.Server)
 	b := chromium(t, front.URL)

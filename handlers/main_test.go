@@ -110,8 +110,8 @@ type browser struct {
 
 func (s *site) browser() *browser { return &browser{s, map[string]*http.Cookie{}} }
 
-// as is a browser in which somebody has signed in.
-func (s *site) as(role string) *browser {
+// enter is a browser in which somebody has signed in by the form.
+func (s *site) enter(role string) *browser {
 	s.t.Helper()
 	b := s.browser()
 	if a := b.post("/login", "username", role, "password", password); a.status != http.StatusSeeOther {
@@ -119,6 +119,9 @@ func (s *site) as(role string) *browser {
 	}
 	return b
 }
+
+// as is a browser in which somebody is signed in; how does not matter.
+func (s *site) as(role string) *browser { return s.session(role) }
 
 // session is a browser with a session that was stored as a sign-in ends, without the time that a password takes.
 func (s *site) session(name string) *browser {

@@ -137,6 +137,7 @@ func (x stranger) tries(name string, failures int, blocked string) (answer, time
 }
 
 func TestEveryRefusalLooksTheSame(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	users := refusedUsers(s)
 	x := stranger{s.browser(), map[string][]byte{}}
@@ -221,7 +222,7 @@ func TestTheDeviceCookieOpensNothingAndIsSetAtSignInOnly(t *testing.T) {
 func TestTheSessionCookieIsAsNarrowAsCanBe(t *testing.T) {
 	for secure, name := range map[bool]string{false: "chartroom", true: "__Host-chartroom"} {
 		s := newSite(t, func(c *Config) { c.Secure = secure })
-		c := s.as("viewer").cookies[name]
+		c := s.enter("viewer").cookies[name]
 		if c == nil {
 			t.Fatalf("no cookie %q", name)
 		}
@@ -260,7 +261,7 @@ func TestSigningInMakesANewTokenAndEndsTheOldOne(t *testing.T) {
 
 func TestSigningOutEndsTheSessionForGood(t *testing.T) {
 	s := newSite(t)
-	b := s.as("clinician")
+	b := s.enter("clinician")
 	cookie := *b.cookies["chartroom"]
 	if a := b.get("/logout"); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST" {
 		t.Errorf("GET /logout: %d, Allow %q", a.status, a.header.Get("Allow"))
