@@ -61,7 +61,7 @@ WITH viewer AS MATERIALIZED (
 	LIMIT 1
 ), touched AS (
 	UPDATE sessions s SET token = @token, last_seen_at = CASE WHEN @background THEN s.last_seen_at ELSE now() END FROM viewer v
-	WHERE s.token = v.token AND (s.token <> @token OR NOT @background AND v.last_seen_at <= now() - @touch_every::interval)
+	WHERE s.token = v.token AND (v.token <> @token OR NOT @background AND v.last_seen_at <= now() - @touch_every::interval)
 )`
 
 // whoColumns are Who's fields, for the SELECT that closes such a statement.
