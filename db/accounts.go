@@ -210,7 +210,7 @@ func (d *DB) HasAdmin(ctx context.Context) (has bool, err error) {
 // DisableUser shuts an account and ends its sessions at once; requests under way get no further data. The last
 // administrator stays (ErrLastAdmin).
 func (d *DB) DisableUser(ctx context.Context, by By, ref UserRef) error {
-	return d.changeUser(ctx, by, ref, "user-disable", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-disable", nil, func(tx pgx.Tx, who Who, u User) error {
 		if err := keepsAdmin(ctx, tx, u); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (d *DB) DisableUser(ctx context.Context, by By, ref UserRef) error {
 
 // EnableUser opens an account again. Its earlier sessions stay ended.
 func (d *DB) EnableUser(ctx context.Context, by By, ref UserRef) error {
-	return d.changeUser(ctx, by, ref, "user-enable", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-enable", nil, func(tx pgx.Tx, who Who, u User) error {
 		return d.update(ctx, tx, u.ID, `is_active = true, session_epoch = session_epoch + 1`, nil)
 	})
 }
@@ -233,14 +233,14 @@ func (d *DB) SetRole(ctx context.Context, by By, ref UserRef, role string) error
 	if !slices.Contains(Roles, role) {
 		return ErrUserRole
 	}
-	return d.changeUser(ctx, by, ref, "user-set-role", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-set-role", map[string]any{"role": role}, func(tx pgx.Tx, who Who, u User) error {
 		if role != RoleAdmin {
 			if err := keepsAdmin(ctx, tx, u); err != nil {
 				return err
 			}
 		}
 		return d.update(ctx, tx, u.ID, `role = @role`, pgx.NamedArgs{"role": role})
-	}, "role", role)
+	})
 }
 
 // SetPassword gives an account a new password and ends its sessions, also those of sign-ins that are under way with
@@ -250,7 +250,7 @@ func (d *DB) SetPassword(ctx context.Context, by By, ref UserRef, password strin
 	if err != nil {
 		return err
 	}
-	return d.changeUser(ctx, by, ref, "user-set-password", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-set-password", nil, func(tx pgx.Tx, who Who, u User) error {
 		return d.newPassword(ctx, tx, u.ID, hash, nil)
 	})
 }
@@ -275,14 +275,14 @@ func (d *DB) newPassword(ctx context.Context, tx pgx.Tx, id int, hash string, de
 
 // SignOutUser ends all sessions of an account, also of sign-ins that are under way.
 func (d *DB) SignOutUser(ctx context.Context, by By, ref UserRef) error {
-	return d.changeUser(ctx, by, ref, "user-sign-out", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-sign-out", nil, func(tx pgx.Tx, who Who, u User) error {
 		return d.update(ctx, tx, u.ID, `session_epoch = session_epoch + 1`, nil)
 	})
 }
 
 // UnlockUser forgets the failed sign-ins that were counted for an account's name and browsers.
 func (d *DB) UnlockUser(ctx context.Context, by By, ref UserRef) error {
-	return d.changeUser(ctx, by, ref, "user-unlock", func(tx pgx.Tx, who Who, u User) error {
+	return d.changeUser(ctx, by, ref, "user-unlock", nil, func(tx pgx.Tx, who Who, u User) error {
 		_, err := tx.Exec(ctx, `DELETE FROM sign_in_throttle WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID})
 		return err
 	})
@@ -315,7 +315,8 @@ func (d *DB) update(ctx context.Context, tx pgx.Tx, id int, set string, args pgx
 
 // changeUser changes one account, records it, and removes the sessions that the change has ended. An account that is not
 // there is ErrNotFound at the site, and a sentence at the shell.
-func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, change func(tx pgx.Tx, who Who, u User) error, detail ...string) error {
+func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, detail map[string]any,
+	change func(tx pgx.Tx, who Who, u User) error) error {
 	return d.changing(ctx, by, func(tx pgx.Tx, who Who) error {
 		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE CASE WHEN @name = '' THEN id = nullif(@id, 0) ELSE username = @name END FOR NO KEY UPDATE`,
 			pgx.NamedArgs{"id": ref.ID, "name": ref.Name})
@@ -334,11 +335,7 @@ func (d *DB) changeUser(ctx context.Context, by By, ref UserRef, action string, 
 		if err := change(tx, who, u); err != nil {
 			return err
 		}
-		more := map[string]any{}
-		for i := 0; i+1 < len(detail); i += 2 {
-			more[detail[i]] = detail[i+1]
-		}
-		if err := d.record(ctx, tx, by, who, action, u.ID, more); err != nil {
+		if err := d.record(ctx, tx, by, who, action, u.ID, detail); err != nil {
 			return err
 		}
 		return d.endSessions(ctx, tx, by.Viewer, u.ID)

@@ -31,12 +31,6 @@ func draftForm(patient string) (form string, id *string, err error) {
 	return "patients/" + patient, &patient, nil
 }
 
-// refusedAudit records a role that may not, as Whoami does.
-const refusedAudit = `, audited AS (
-	INSERT INTO audit_events (` + auditColumns + `)
-	SELECT ` + auditValues + `, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed
-)`
-
 // SaveDraft keeps what a user has typed into the form of a patient, in place of what was kept of it before; patient is ""
 // for that of a new one, whose id is then newID. It comes sealed, by a function that binds it to its user and form, so
 // that a row that was moved to somebody else opens for nobody. ErrNotFound when there is no such patient. What arrives
@@ -98,7 +92,7 @@ func (d *DB) Draft(ctx context.Context, v Viewer, patient string) (Draft, error)
 	}
 	args := d.viewerArgs(v)
 	args["form"], args["age"] = form, DraftAge
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedAudit+`
+	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`
 	SELECT `+whoColumns+`, k.form, k.sealed, k.saved_at
 	FROM viewer v LEFT JOIN drafts k ON v.allowed AND k.user_id = v.user_id AND k.form = @form AND k.saved_at > now() - @age::interval`, args)
 	if err != nil {
@@ -119,7 +113,7 @@ func (d *DB) DropDraft(ctx context.Context, v Viewer, patient string) error {
 	}
 	args := d.viewerArgs(v)
 	args["form"] = form
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedAudit+`, dropped AS (
+	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`, dropped AS (
 		DELETE FROM drafts d USING viewer v WHERE v.allowed AND d.user_id = v.user_id AND d.form = @form
 	)
 	SELECT `+whoColumns+` FROM viewer v`, args)

@@ -71,7 +71,7 @@ func (d *DB) InviteUser(ctx context.Context, by By, n NewUser) (User, Link, erro
 // until then.
 func (d *DB) MakeLink(ctx context.Context, by By, ref UserRef) (Link, error) {
 	var l Link
-	err := d.changeUser(ctx, by, ref, "user-reset-link", func(tx pgx.Tx, who Who, u User) (err error) {
+	err := d.changeUser(ctx, by, ref, "user-reset-link", nil, func(tx pgx.Tx, who Who, u User) (err error) {
 		if !u.Active {
 			return ErrUserOff
 		}
@@ -141,7 +141,7 @@ func (d *DB) UseLink(ctx context.Context, token, password string, from Viewer, w
 	if err := CheckPassword(password, words...); err != nil {
 		return PasswordProblem{err}
 	}
-	hash, err := hashing.hash(ctx, password, words...)
+	hash, err := hashing.hash(ctx, password)
 	if err != nil {
 		return err
 	}

@@ -57,10 +57,6 @@ func CheckPassword(password string, words ...string) error {
 	return nil
 }
 
-// PasswordIssue is CheckPassword for a password that was just verified: whoever has one from before the rules is asked
-// to change it, and is not kept out.
-func PasswordIssue(password string, words ...string) error { return CheckPassword(password, words...) }
-
 // SuggestPassphrase makes up six words from the EFF's long list, 77 bits, with spaces between them. CheckPassword takes
 // it.
 func SuggestPassphrase() (string, error) {

@@ -70,9 +70,6 @@ func TestPasswordsThatAreTaken(t *testing.T) {
 		if err := CheckPassword(password, theirWords...); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
-		if err := PasswordIssue(password, theirWords...); err != nil {
-			t.Errorf("%s at sign-in: %v", what, err)
-		}
 	}
 	if n := utf8.RuneCountInString("çaéûnàèôïë sous là où l’été brûlé naît déjà mûr, âgé, gêné, fêlé"); n != 64 {
 		t.Errorf("not 64 letters: %d", n)
@@ -144,18 +141,24 @@ func TestSuggestedPassphrasesPassAndDiffer(t *testing.T) {
 	}
 }
 
-// TestCheckingAPasswordIsQuick bounds the work, also for what is made to be slow: signs that stand for several letters.
+// TestCheckingAPasswordIsQuick bounds the work, also for what is made to be slow, as signs that stand for several letters
+// are: beside a passphrase of as many characters as are looked at, in the same run.
 func TestCheckingAPasswordIsQuick(t *testing.T) {
-	_ = CheckPassword("the first call loads the lists")
-	for _, p := range []string{"seven brass kettles", strings.Repeat("a", 4096), strings.Repeat("1|!479$(@", 450), strings.Repeat("e\u0301", 1300), strings.Repeat("l1|i!", 800)} {
+	quickest := func(password string, words ...string) time.Duration {
 		quickest := time.Hour
-		for range 5 { // the machine may have other work just then
+		for range 9 { // the machine may have other work just then
 			start := time.Now()
-			_ = CheckPassword(p, strings.Repeat("1|!", 500), strings.Repeat("a ", 500), p)
+			_ = CheckPassword(password, words...)
 			quickest = min(quickest, time.Since(start))
 		}
-		if quickest > 5*time.Millisecond {
-			t.Errorf("%.20q…: %v", p, quickest)
+		return quickest
+	}
+	plain := quickest(strings.Repeat("seven brass kettles on mossy islands ", 3), theirWords...)
+	for _, p := range []string{strings.Repeat("a", 4096), strings.Repeat("1|!479$(@", 450), strings.Repeat("e\u0301", 1300), strings.Repeat("l1|i!", 800)} {
+		took := quickest(p, strings.Repeat("1|!", 500), strings.Repeat("a ", 500), p)
+		t.Logf("%.20q…: %v, %.1f times", p, took, float64(took)/float64(plain))
+		if took > 30*plain {
+			t.Errorf("%.20q…: %v, the passphrase %v", p, took, plain)
 		}
 	}
 }

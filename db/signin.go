@@ -78,7 +78,7 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	if kind != "" {
 		return SignedIn{}, d.refuse(certain, a, f.From, kind)
 	}
-	in := SignedIn{Weak: PasswordIssue(f.Password, *a.Username, deref(a.Email)),
+	in := SignedIn{Weak: CheckPassword(f.Password, *a.Username, deref(a.Email)),
 		Session: Session{UserID: *a.ID, Epoch: *a.SessionEpoch, Methods: []string{"pwd"}, Client: clientText(f.From.Client),
 			UserAgent: clip(f.UserAgent, 200), RequestID: f.From.RequestID, Program: d.program}}
 	if rehash {

@@ -62,17 +62,14 @@ func (q *hashQueue) run(ctx context.Context, hash func()) error {
 	return nil
 }
 
-// hash gives the hash to store for a new password, when its turn has come.
-func (q *hashQueue) hash(ctx context.Context, password string, words ...string) (hash string, err error) {
-	if err := CheckPassword(password, words...); err != nil {
-		return "", err
-	}
+// hash gives the hash to store for a new password that was judged, when its turn has come.
+func (q *hashQueue) hash(ctx context.Context, password string) (hash string, err error) {
 	leave, err := q.enter()
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	if busy := q.run(ctx, func() { hash, err = HashPassword(password, words...) }); busy != nil {
+	if busy := q.run(ctx, func() { hash, err = hashAt(bcryptCost, password) }); busy != nil {
 		return "", busy
 	}
 	return hash, err

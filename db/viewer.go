@@ -74,6 +74,12 @@ const (
 	auditValues  = `v.user_id, v.username, v.session_id, @client::inet, @request_id, @program`
 )
 
+// refusedCTE records a role that may not, in a statement that records nothing else.
+const refusedCTE = `, refused AS (
+	INSERT INTO audit_events (` + auditColumns + `)
+	SELECT ` + auditValues + `, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed AND NOT v.stale
+)`
+
 // touchEvery is how stale last_seen_at may be: a write for every request would cost more than the page (measured, 3 ×).
 func touchEvery(idle time.Duration) time.Duration { return min(time.Minute, idle/10) }
 
@@ -113,10 +119,7 @@ func (w Who) check() error {
 func (d *DB) Whoami(ctx context.Context, v Viewer) (Who, error) { return d.whoami(ctx, d.pool, v) }
 
 func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
-	rows, err := q.Query(ctx, viewerCTE+`, audited AS (
-		INSERT INTO audit_events (`+auditColumns+`)
-		SELECT `+auditValues+`, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed AND NOT v.stale
-	)
+	rows, err := q.Query(ctx, viewerCTE+refusedCTE+`
 	SELECT `+whoColumns+` FROM viewer v`, d.viewerArgs(v))
 	if err != nil {
 		return Who{}, fmt.Errorf("look up the session: %w", err)

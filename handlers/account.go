@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 
@@ -34,11 +33,11 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	title, email := "Account", views.FormField{ID: "email", Label: "E-mail address", Value: deref(a.Email), Hint: "Leave it empty for none."}
+	email := views.FormField{ID: "email", Label: "E-mail address", Value: deref(a.Email), Hint: "Leave it empty for none."}
 	if typed.Problem != "" {
-		title, email.Value, email.Problem, email.Focus = "Error: Account", typed.Value, typed.Problem, true
+		email.Value, email.Problem, email.Focus = typed.Value, typed.Problem, true
 	}
-	page := views.Account{Page: s.page(r, title, &a.Who), Ends: s.format.moment(a.SessionEnds), EndsISO: iso(a.SessionEnds),
+	page := views.Account{Page: s.page(r, errorTitle("Account", typed.Problem != ""), &a.Who), Ends: s.format.moment(a.SessionEnds), EndsISO: iso(a.SessionEnds),
 		Email: email, Sessions: s.sessionRows(a.Sessions), SignIns: s.signInRows(a.SignIns), Notice: accountNotices[r.URL.Query().Get("notice")]}
 	for _, session := range a.Sessions {
 		if !session.This {
@@ -96,8 +95,6 @@ func deref(s *string) string {
 	return *s
 }
 
-func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -153,11 +150,7 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	title := "Change your password"
-	if status >= 400 {
-		title = "Error: " + title
-	}
-	if c.Page, c.Why = s.page(r, title, &who), c.Next != ""; c.Why {
+	if c.Page, c.Why = s.page(r, errorTitle("Change your password", status >= 400), &who), c.Next != ""; c.Why {
 		w.Header().Set(gzhttp.HeaderNoCompression, "") // which see: the page has a part of its address, and a form token
 	}
 	s.render(w, r, status, views.PasswordPage(c))
@@ -167,12 +160,11 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, status int
 // changePassword needs the current password in the same form, so that it asks for no other confirmation.
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	c := views.PasswordChange{Next: nextPath(r.PostForm.Get("next"))}
-	if r.PostForm.Get("suggest") == "1" {
-		words, err := db.SuggestPassphrase()
-		if err != nil {
-			return wrap("suggest a passphrase", err)
+	words, asked, err := suggested(r)
+	if asked {
+		if c.Suggested = words; err != nil {
+			return err
 		}
-		c.Suggested = words
 		return s.showPassword(w, r, http.StatusOK, c)
 	}
 	in, err := s.DB.ChangePassword(r.Context(), scopeOf(r).viewer, db.PasswordChange{Current: r.PostForm.Get("current_password"),
@@ -201,6 +193,15 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
+}
+
+// suggested makes up a passphrase where the form's button asks for one.
+func suggested(r *http.Request) (words string, asked bool, err error) {
+	if r.PostForm.Get("suggest") != "1" {
+		return "", false, nil
+	}
+	words, err = db.SuggestPassphrase()
+	return words, true, wrap("suggest a passphrase", err)
 }
 
 // notYours is said of a password that was asked for again.

@@ -32,18 +32,13 @@ func (s *Server) askToConfirm(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int, to string, waiting url.Values, problem string) {
-	v := scopeOf(r).viewer
-	v.Roles, v.Fresh = db.Roles, false
-	who, err := s.DB.Whoami(r.Context(), v)
+	who, err := s.anybody(r)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	title := "Confirm it is you"
-	if problem != "" {
-		title = "Error: " + title
-	}
-	c := views.Confirm{Page: s.page(r, title, &who), To: to, Cancel: cameFrom(to), FormToken: formToken(s.formKeys[0], v.Token)}
+	c := views.Confirm{Page: s.page(r, errorTitle("Confirm it is you", problem != ""), &who), To: to, Cancel: cameFrom(to),
+		FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token)}
 	if c.Error = problem; status != http.StatusUnprocessableEntity {
 		c.Error, c.Failure = "", problem
 	}
@@ -51,6 +46,13 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 		c.Waiting = append(c.Waiting, views.Hidden{Name: carried + name, Value: waiting.Get(name)})
 	}
 	s.render(w, r, status, views.ConfirmPage(c))
+}
+
+// anybody is who asks, whatever their role and however long ago they gave their password.
+func (s *Server) anybody(r *http.Request) (db.Who, error) {
+	v := scopeOf(r).viewer
+	v.Roles, v.Fresh = db.Roles, false
+	return s.DB.Whoami(r.Context(), v)
 }
 
 // cameFrom is the page that has the form which is sent to an address.

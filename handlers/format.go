@@ -156,3 +156,14 @@ func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
+
+// iso is a time as HTML's datetime has it.
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// errorTitle says first that something is wrong, as a screen reader reads it first (WCAG 2.4.2).
+func errorTitle(title string, wrong bool) string {
+	if wrong {
+		return "Error: " + title
+	}
+	return title
+}

@@ -41,9 +41,9 @@ func tellLeft(w http.ResponseWriter, left db.SessionLeft) {
 }
 
 // limits are what a signed-in page says of its session's time, and what it may count on until it has asked.
-func (s *Server) limits() views.SessionLimits {
-	idle, sure := s.DB.IdleTimeout()
-	return views.SessionLimits{Idle: spell(idle), Lifetime: spell(s.Lifetime), Sure: int(sure.Seconds()),
+func limits(c Config) views.SessionLimits {
+	idle, sure := c.DB.IdleTimeout()
+	return views.SessionLimits{Idle: spell(idle), Lifetime: spell(c.Lifetime), Sure: int(sure.Seconds()),
 		Warn: int(min(time.Minute, idle/2).Seconds())}
 }
 
@@ -51,15 +51,14 @@ func (s *Server) limits() views.SessionLimits {
 // given by a page that has counted down to them. The third stands for all that ends a session behind a page's back:
 // telling them apart would help nobody to go on. It promises nothing, because without JavaScript nothing was kept.
 func (s *Server) why(reason string) string {
-	idle, _ := s.DB.IdleTimeout()
 	const kept = " What you typed into a patient’s form is kept for an hour: sign in and open that form again."
 	switch reason {
 	case views.ReasonTimeout:
-		return "You were signed out, because nothing was done for " + spell(idle) + "." + kept
+		return "You were signed out, because nothing was done for " + s.limits.Idle + "." + kept
 	case views.ReasonEnd:
-		return "You were signed out, because " + spell(s.Lifetime) + " have passed since you signed in." + kept
+		return "You were signed out, because " + s.limits.Lifetime + " have passed since you signed in." + kept
 	case views.ReasonEnded:
-		return "Your session has ended: after " + spell(idle) + " without a step, " + spell(s.Lifetime) + " after you signed in, or because somebody ended it."
+		return "Your session has ended: after " + s.limits.Idle + " without a step, " + s.limits.Lifetime + " after you signed in, or because somebody ended it."
 	}
 	return ""
 }

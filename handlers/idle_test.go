@@ -11,7 +11,10 @@ import (
 )
 
 // idle gives a site another idle time than the usual one.
-func (s *site) idle(d time.Duration) { s.DB = dbtest.OpenURL(s.t, s.conn.Config().ConnString(), d) }
+func (s *site) idle(d time.Duration) {
+	s.DB = dbtest.OpenURL(s.t, s.conn.Config().ConnString(), d)
+	s.limits = limits(s.Config)
+}
 
 // idleFor is how long ago the only session's last action was, in seconds.
 func (s *site) idleFor() float64 {

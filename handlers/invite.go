@@ -23,11 +23,7 @@ func (s *Server) showInvite(w http.ResponseWriter, r *http.Request, status int, 
 	if err != nil {
 		return err
 	}
-	title := "Set your password"
-	if status >= 400 {
-		title = "Error: " + title
-	}
-	i.Page, i.Action = s.page(r, title, nil), views.InvitePath(token)
+	i.Page, i.Action = s.page(r, errorTitle("Set your password", status >= 400), nil), views.InvitePath(token)
 	i.Username, i.New, i.Ends, i.EndsISO = l.Username, l.Kind == db.LinkInvite, s.format.moment(l.Expires), iso(l.Expires)
 	s.render(w, r, status, views.InvitePage(i))
 	return nil
@@ -39,14 +35,14 @@ func (s *Server) showInviteOver(w http.ResponseWriter, r *http.Request) {
 
 // useInvite sets the password and leads to sign-in: a link alone never makes a session (ASVS 6.4.3).
 func (s *Server) useInvite(w http.ResponseWriter, r *http.Request) error {
-	if r.PostForm.Get("suggest") == "1" {
-		words, err := db.SuggestPassphrase()
+	words, asked, err := suggested(r)
+	if asked {
 		if err != nil {
-			return wrap("suggest a passphrase", err)
+			return err
 		}
 		return s.showInvite(w, r, http.StatusOK, views.Invite{Suggested: words})
 	}
-	err := s.DB.UseLink(r.Context(), r.PathValue("token"), r.PostForm.Get("password"), scopeOf(r).viewer, s.words()...)
+	err = s.DB.UseLink(r.Context(), r.PathValue("token"), r.PostForm.Get("password"), scopeOf(r).viewer, s.words()...)
 	if problem := (db.PasswordProblem{}); errors.As(err, &problem) {
 		return s.showInvite(w, r, http.StatusUnprocessableEntity, views.Invite{Problem: sentence(problem)})
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"chartroom/db"
@@ -236,7 +235,7 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 	f.Unsaved = len(e.problems)+len(e.likely) > 0 || e.newer != nil || e.failure != ""
 	if e.draft != nil {
 		title = "Not saved yet: " + title
-		f.Draft = &views.Draft{At: s.format.clock(e.draft.at), AtISO: e.draft.at.UTC().Format(time.RFC3339), Stale: e.draft.stale,
+		f.Draft = &views.Draft{At: s.format.clock(e.draft.at), AtISO: iso(e.draft.at), Stale: e.draft.stale,
 			Discard: views.DiscardDraftPath(e.patient())}
 	}
 	switch {
@@ -314,7 +313,7 @@ func (s *Server) newer(n *db.Newer) *views.NewerVersion {
 	if n == nil {
 		return nil
 	}
-	v := &views.NewerVersion{By: authorName(n.By), At: s.format.moment(n.At), AtISO: n.At.UTC().Format(time.RFC3339), Asks: len(n.Both) > 0}
+	v := &views.NewerVersion{By: authorName(n.By), At: s.format.moment(n.At), AtISO: iso(n.At), Asks: len(n.Both) > 0}
 	for _, g := range formGroups {
 		for _, spec := range g.fields {
 			row := views.NewerField{Label: spec.label, Now: s.shown(spec.key, n.Now), Typed: s.shown(spec.key, n.Typed)}

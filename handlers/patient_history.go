@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"chartroom/db"
 	"chartroom/db/fhir"
@@ -34,7 +33,7 @@ func (s *Server) history(v *views.Patient, p db.PatientPage) {
 	v.MoreHistory = p.More
 	for _, version := range p.History {
 		e := views.HistoryEntry{Number: strconv.Itoa(version.Number), By: authorName(version.By), At: s.format.moment(version.At),
-			AtISO: version.At.UTC().Format(time.RFC3339), Changes: s.changeLines(version.Changes), Said: "Nothing that this page shows was changed."}
+			AtISO: iso(version.At), Changes: s.changeLines(version.Changes), Said: "Nothing that this page shows was changed."}
 		switch {
 		case version.First && version.Number == 1:
 			e.Said = "Put on record."
@@ -46,7 +45,7 @@ func (s *Server) history(v *views.Patient, p db.PatientPage) {
 	if c := p.Conflict; c != nil {
 		batch := strconv.Itoa(c.ImportID)
 		v.Conflict = &views.ImportConflict{Action: views.ConflictPath(p.ID), FormToken: v.Page.User.FormToken, Import: batch,
-			At: s.format.moment(c.ReceivedAt), AtISO: c.ReceivedAt.UTC().Format(time.RFC3339), Lines: s.changeLines(c.Changes), Decides: mayWrite,
+			At: s.format.moment(c.ReceivedAt), AtISO: iso(c.ReceivedAt), Lines: s.changeLines(c.Changes), Decides: mayWrite,
 			Hidden: []views.Hidden{{Name: "version", Value: strconv.Itoa(p.Version)}, {Name: "import", Value: batch}}}
 	}
 }

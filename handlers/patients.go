@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"chartroom/db"
 	"chartroom/db/fhir"
@@ -207,10 +206,7 @@ func listTitle(state listState, problem string) string {
 	if state.Query != "" || !state.Filter.Empty() {
 		title = "Patients found"
 	}
-	if problem != "" {
-		title = "Error: " + title
-	}
-	return title
+	return errorTitle(title, problem != "")
 }
 
 func emptyText(state listState, problem string) string {
@@ -365,7 +361,7 @@ func (s *Server) row(p db.Patient) views.PatientRow {
 	return views.PatientRow{
 		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: orDash(p.MRN), Birth: s.format.birth(p.BirthDate),
 		Age: s.age(p), Sex: sexName(p.Gender), Phone: orDash(p.Phone), City: orDash(p.City), Status: p.Status,
-		Updated: s.format.moment(p.UpdatedAt), UpdatedISO: p.UpdatedAt.UTC().Format(time.RFC3339), Match: strings.Join(p.Match, ", "),
+		Updated: s.format.moment(p.UpdatedAt), UpdatedISO: iso(p.UpdatedAt), Match: strings.Join(p.Match, ", "),
 	}
 }
 

@@ -42,6 +42,7 @@ type Server struct {
 	formKeys [][]byte
 	sealer   sealer
 	drafts   sealer
+	limits   views.SessionLimits
 	assets   assets
 	format   format
 	routed   *http.ServeMux
@@ -63,6 +64,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
 		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, exports: make(chan struct{}, exportsAtOnce)}
+	s.limits = limits(c)
 	s.sessions.Cookie.Name = cookieName(c.Secure)
 	s.sessions.Cookie.Secure = c.Secure
 	s.sessions.Cookie.Persist = false // gone when the browser closes (SP 800-63B-4, 5.1)
@@ -115,7 +117,7 @@ func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
 	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths}
 	if who != nil {
 		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role], Admin: who.Role == db.RoleAdmin,
-			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits()}
+			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits}
 	}
 	return p
 }

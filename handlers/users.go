@@ -87,7 +87,7 @@ func (s *Server) showNewUser(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	n := views.NewUser{Page: s.page(r, "New user", &who), Role: roleField(typed.Role),
+	n := views.NewUser{Page: s.page(r, errorTitle("New user", problem != nil), &who), Role: roleField(typed.Role),
 		Name: views.FormField{ID: "username", Label: "User name", Value: typed.Username, Focus: true,
 			Hint: "Matched exactly at sign-in, capital letters too. It cannot be changed."},
 		Email: views.FormField{ID: "email", Label: "E-mail address (optional)", Value: typed.Email}}
@@ -104,9 +104,6 @@ func (s *Server) showNewUser(w http.ResponseWriter, r *http.Request, status int,
 		n.Name.Problem = sentence(problem)
 	default:
 		n.Failure = sentence(problem)
-	}
-	if problem != nil {
-		n.Page.Title = "Error: " + n.Page.Title
 	}
 	s.render(w, r, status, views.NewUserPage(n))
 	return nil
@@ -180,7 +177,7 @@ func (s *Server) showUser(w http.ResponseWriter, r *http.Request, status int, pr
 		return err
 	}
 	u := p.User
-	page := views.UserDetail{Page: s.page(r, "User", &p.Who), ID: u.ID, Name: u.Username, Email: deref(u.Email), RoleName: roleNames[u.Role],
+	page := views.UserDetail{Page: s.page(r, errorTitle("User", problem != nil), &p.Who), ID: u.ID, Name: u.Username, Email: deref(u.Email), RoleName: roleNames[u.Role],
 		States: userStates(*u), Active: u.Active, Locked: u.Locked, Own: u.ID == p.UserID, LinkKind: deref(u.Link), Role: roleField(u.Role),
 		Sessions: s.sessionRows(p.Alive), SignIns: s.signInRows(p.SignIns), Notice: userNotices[r.URL.Query().Get("notice")]}
 	if u.LastIn != nil {
@@ -190,7 +187,6 @@ func (s *Server) showUser(w http.ResponseWriter, r *http.Request, status int, pr
 		page.Link, page.LinkISO = s.format.moment(*p.LinkEnds), iso(*p.LinkEnds)
 	}
 	if problem != nil {
-		page.Title = "Error: " + page.Title
 		if strings.HasSuffix(r.URL.Path, "/role") {
 			page.Role.Problem = sentence(problem)
 		} else {
@@ -220,11 +216,9 @@ func (s *Server) userChanged(w http.ResponseWriter, r *http.Request, err error, 
 }
 
 func (s *Server) setRole(w http.ResponseWriter, r *http.Request) error {
-	v := scopeOf(r).viewer
-	err := s.DB.SetRole(r.Context(), db.By{Viewer: v}, db.UserRef{ID: userID(r)}, r.PostForm.Get("role"))
+	err := s.DB.SetRole(r.Context(), db.By{Viewer: scopeOf(r).viewer}, db.UserRef{ID: userID(r)}, r.PostForm.Get("role"))
 	to := views.NoticePath(views.UserPath(userID(r)), "role")
-	v.Roles, v.Fresh = db.Roles, false
-	if who, lost := s.DB.Whoami(r.Context(), v); err == nil && lost == nil && who.Role != db.RoleAdmin {
+	if who, lost := s.anybody(r); err == nil && lost == nil && who.Role != db.RoleAdmin {
 		to = views.NoticePath(views.AccountPath, "role") // who steps down may not see that page any more
 	}
 	return s.userChanged(w, r, err, to)
