@@ -189,11 +189,24 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 
 // selectPage closes a statement that has made viewer, found and page. What is not the patients' stands in the first row
 // alone: to repeat it costs as much as the rest of the page.
-const selectPage = `
-	SELECT ` + whoColumns + `, v.found, v.found_more, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
+var selectPage = `
+	SELECT ` + firstRow(whoColumns+`, f.n AS found, f.more AS found_more`) + `, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
 	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
-	FROM (SELECT 1::bigint AS n, v.*, f.n AS found, f.more AS found_more FROM viewer v CROSS JOIN found f) v FULL JOIN page p ON p.n = v.n
+	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true
 	ORDER BY p.n`
+
+// firstRow makes columns NULL in all rows but the first.
+func firstRow(columns string) string {
+	var all []string
+	for _, c := range strings.Split(columns, ", ") {
+		value, name, named := strings.Cut(c, " AS ")
+		if !named {
+			name, _, _ = strings.Cut(strings.TrimPrefix(value, "v."), "::")
+		}
+		all = append(all, "CASE WHEN p.n > 1 THEN NULL ELSE "+value+" END AS "+name)
+	}
+	return strings.Join(all, ", ")
+}
 
 // ErrListQuery is a list that cannot be asked for: an unknown order, page size or filter, or a cursor of another order.
 var ErrListQuery = errors.New("there is no such list of patients")

@@ -12,40 +12,32 @@ import (
 
 // collect is pgx.CollectRows with RowToStructByName, as strict: the first row goes through that. It then keeps which
 // column belongs in which field, which pgx finds out for every row, and which is a fifth of what a page of the list costs
-// this program (measured). T's first field is an embedded struct of what only the first row has.
+// this program (measured). T's first field is an embedded struct of what only the first row has; its others are
+// pointers or plain values, no slices.
 func collect[T any](rows pgx.Rows) ([]T, error) {
 	defer rows.Close()
 	var all []T
-	var fields [][]int
-	var targets []any
+	var next T        // each row is read into this one, and copied: its pointers are set anew by every Scan
+	var targets []any // the fields of next; nil is a column that is not wanted
 	for rows.Next() {
-		if fields == nil {
+		if targets == nil {
 			first, err := pgx.RowToStructByName[T](rows)
 			if err != nil {
 				return nil, err
 			}
 			all = append(make([]T, 0, PageSizes[0]+1), first)
-			for _, d := range rows.FieldDescriptions() {
-				f := fieldNamed(reflect.TypeFor[T](), d.Name)
-				if f[0] == 0 {
-					f = nil
+			targets = make([]any, len(rows.FieldDescriptions()))
+			for i, d := range rows.FieldDescriptions() {
+				if f := fieldNamed(reflect.TypeFor[T](), d.Name); f[0] != 0 {
+					targets[i] = reflect.ValueOf(&next).Elem().FieldByIndex(f).Addr().Interface()
 				}
-				fields = append(fields, f)
 			}
-			targets = make([]any, len(fields)) // nil is a column that is not wanted
 			continue
-		}
-		var next T
-		all = append(all, next)
-		v := reflect.ValueOf(&all[len(all)-1]).Elem()
-		for i, f := range fields {
-			if f != nil {
-				targets[i] = v.FieldByIndex(f).Addr().Interface()
-			}
 		}
 		if err := rows.Scan(targets...); err != nil {
 			return nil, err
 		}
+		all = append(all, next)
 	}
 	return all, rows.Err()
 }

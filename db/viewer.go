@@ -48,20 +48,19 @@ type Who struct {
 }
 
 // viewerCTE opens every statement made for a Viewer. It judges the session (alive, not idle for too long, its user
-// active and not signed out everywhere since) and the role, marks the session as seen, and moves it to the current key. The user's state is read
-// each time, so that a disabling or a changed role counts at the next request.
+// active and not signed out everywhere since) and the role, marks the session as seen, and moves it to the current key.
+// The user's state is read each time, so that a disabling or a changed role counts at the next request.
 const viewerCTE = `
 WITH viewer AS MATERIALIZED (
 	SELECT s.token, s.id AS session_id, s.user_id, s.created_at AS signed_in_at, s.expiry AS session_ends, s.last_seen_at,
 	       u.username, u.email, u.role, u.role = ANY (@roles::text[]) AND s.created_at > now() - @fresh_for::interval AS allowed,
-	       u.role = ANY (@roles::text[]) AND s.created_at <= now() - @fresh_for::interval AS stale
+	       u.role = ANY (@roles::text[]) AND s.created_at <= now() - @fresh_for::interval AS stale,
+	       CASE WHEN s.token <> @token OR NOT @background AND s.last_seen_at <= now() - @touch_every::interval
+	       THEN sessions_touch(s.token, @token, @background) END AS touched
 	FROM sessions s JOIN users u ON u.id = s.user_id
 	WHERE s.token = ANY (@tokens::text[]) AND s.expiry > now() AND s.last_seen_at > now() - @idle::interval
 	  AND u.is_active AND u.session_epoch = s.epoch
 	LIMIT 1
-), touched AS (
-	UPDATE sessions s SET token = @token, last_seen_at = CASE WHEN @background THEN s.last_seen_at ELSE now() END FROM viewer v
-	WHERE s.token = v.token AND (v.token <> @token OR NOT @background AND v.last_seen_at <= now() - @touch_every::interval)
 )`
 
 // whoColumns are Who's fields, for the SELECT that closes such a statement.
