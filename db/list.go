@@ -159,7 +159,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	)` + q.pageCTE(b) + `, audited AS (
 		INSERT INTO audit_events (` + auditColumns + `)
 		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
-		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + ` ORDER BY n),
+		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + `),
 		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
 		FROM viewer v, permitted
 	)` + selectPage

@@ -37,6 +37,7 @@ import (
 const (
 	mostWithAudit    = 1.7 // times the floor's CPU
 	mostWithoutAudit = 1.3
+	mostForAudit     = 1.3 // times the page without it
 	mostColdStart    = 100 * time.Millisecond
 	mostMemory       = 40 << 20
 	mostBinary       = 20 << 20
@@ -569,14 +570,23 @@ func pageSection(n int, all []*server) dbtest.Section {
 			}
 		}
 	}
+	var price []float64
+	for i, r := range all[2].runs[many] {
+		price = append(price, r.cpu()/all[1].runs[many][i].cpu())
+	}
+	if paid := dbtest.Median(price); paid > mostForAudit {
+		s.Short = append(s.Short, fmt.Sprintf("The page with its audit event costs %.2f times the page without, where %.1f is the target.", paid, mostForAudit))
+	}
 	s.Text = fmt.Sprintf("The first page of the list, of %s patients. The floor is one prepared query and the same templ component, in a process of its own, "+
 		"without session, permission, audit, headers and log (`handlers/bench_test.go`); the page is the released program's, with a user signed in. "+
 		"They ran in turn, %d rounds each, over kept connections. CPU is that of the server and of all PostgreSQL processes, without the load generator; "+
 		"× is a round's CPU a request over the floor's in the same round, the median of the rounds (least to most). "+
 		"The page answers uncompressed, as the floor does; the last row is what compression adds.\n\n"+
 		"“Auditing left out” is the same program on the same data, behind a proxy that takes the event out of each statement as it is prepared; what the "+
-		"proxy does is not counted, and slows the answers.\n\n%s",
-		dbtest.Thousands(n), rounds, dbtest.Table([]string{"", fmt.Sprintf("%d connection: requests/s", few), "p50 / p99 ms", fmt.Sprintf("%d connections: requests/s", many), "p50 / p99 ms",
+		"proxy does is not counted, and slows the answers. **The price of auditing**: the page costs %.2f times (%.2f to %.2f) the same page without its event, "+
+		"in the same round, and at most %.1f is aimed at.\n\n%s",
+		dbtest.Thousands(n), rounds, dbtest.Median(price), slices.Min(price), slices.Max(price), mostForAudit,
+		dbtest.Table([]string{"", fmt.Sprintf("%d connection: requests/s", few), "p50 / p99 ms", fmt.Sprintf("%d connections: requests/s", many), "p50 / p99 ms",
 			"CPU ms: server + PostgreSQL", fmt.Sprintf("× floor, %d connections", many), "× floor, 1"}, rows))
 	return s
 }
