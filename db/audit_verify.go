@@ -49,9 +49,10 @@ const verifyPortion = 500
 func (d *DB) VerifyAudit(ctx context.Context, o VerifyOptions) (AuditReport, error) {
 	v := &verifier{keys: auditKeys(o.Keys), anchor: o.Anchor, keep: time.Now().Add(-o.Retention), gone: map[int]int64{}, goneEvents: map[int]int64{}}
 	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		// In the transaction alone: settings that outlive it would reach strangers behind a transaction pooler. Each
-		// portion has a plan for its own blocks.
-		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+		// In the transaction alone: settings that outlive it would reach strangers behind a transaction pooler. The planner
+		// knows nothing of what a multirange holds, and would rather read everything, and sort it, for each portion.
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '16MB'; SET LOCAL jit = off;
+			SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_memoize = off`); err != nil {
 			return err
 		}
 		return v.verify(ctx, tx)
@@ -80,7 +81,7 @@ type verifier struct {
 // checkedSeal is a row, and what the database finds about its place behind the one before.
 type checkedSeal struct {
 	seal
-	Fits bool // no event of it was sealed before, or given up
+	Fits bool // none of its ids was sealed before, or given up, and there are as many as it says
 }
 
 // fail notes what is wrong, if nothing before is.
@@ -144,7 +145,7 @@ func (v *verifier) chain(seals []checkedSeal) []bool {
 		case !bytes.Equal(s.made(key, v.last.Seal), s.seal.Seal):
 			v.fail(s.Block, "does not bear its seal: what audit_seals says of it, or of the block before, was changed")
 		case !s.Fits:
-			v.fail(s.Block, "holds an event that was sealed before it, or that was given up")
+			v.fail(s.Block, "says of events that were sealed before it, or that had been given up, that they are its own")
 		default:
 			right[i] = true
 		}
@@ -167,17 +168,22 @@ type walked struct {
 	dropped string // the newest month that an event of it says was dropped
 }
 
-// events digests what is there of the blocks of a portion. It looks for each event in the month of its block, which is one
-// partition; an event that was moved to another month is missing, and others finds it there.
+// events digests what is there of the blocks of a portion whose seals are right; of the others nothing is believed, not
+// even which events they have. Each event is looked for by its id in all months, so that one that was moved is seen to
+// have been changed.
 func (v *verifier) events(ctx context.Context, tx pgx.Tx, seals []checkedSeal, right []bool) error {
+	var wrong []int64
+	for i, s := range seals {
+		if !right[i] {
+			wrong = append(wrong, s.Block)
+		}
+	}
 	rows, err := tx.Query(ctx, `
-		SELECT s.block::text AS block, `+eventTexts()+`
-		FROM (SELECT block, ids, timezone('UTC', m::timestamp) AS month, timezone('UTC', m + interval '1 month') AS next_month
-			FROM audit_seals, LATERAL (SELECT CASE WHEN month BETWEEN '0001-01-01' AND '9999-12-31' THEN month ELSE date '9999-12-01' END) c (m)
-			WHERE block BETWEEN @first AND @last) s
+		SELECT s.block::text AS block, e.*
+		FROM (SELECT block, ids FROM audit_seals WHERE block BETWEEN @first AND @last AND NOT block = ANY (coalesce(@wrong::bigint[], '{}'))) s
 		CROSS JOIN LATERAL unnest(s.ids) r
-		JOIN audit_events e ON e.id >= lower(r) AND e.id < upper(r) AND e.recorded >= s.month AND e.recorded < s.next_month
-		ORDER BY s.block, e.id`, pgx.NamedArgs{"first": seals[0].Block, "last": seals[len(seals)-1].Block})
+		CROSS JOIN LATERAL (SELECT `+eventTexts()+`, e.id AS by_id, e.recorded AS by_time FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r) OFFSET 0) e
+		ORDER BY s.block, by_id, by_time`, pgx.NamedArgs{"first": seals[0].Block, "last": seals[len(seals)-1].Block, "wrong": wrong})
 	if err != nil {
 		return err
 	}
@@ -189,11 +195,13 @@ func (v *verifier) events(ctx context.Context, tx pgx.Tx, seals []checkedSeal, r
 		if err != nil {
 			return err
 		}
-		for seals[at].Block != block {
-			v.compare(seals[at].seal, right[at], w)
-			at, w = at+1, walked{hash: sha256.New()}
+		for ; seals[at].Block != block; at++ {
+			if right[at] {
+				v.compare(seals[at].seal, w)
+				w = walked{hash: sha256.New()}
+			}
 		}
-		event := raw[1:]
+		event := raw[1 : 1+len(eventColumns)]
 		digestParts(w.hash, event...)
 		w.events++
 		if string(event[eventAction]) == "audit-drop" && string(event[eventOutcome]) == "success" {
@@ -207,20 +215,20 @@ func (v *verifier) events(ctx context.Context, tx pgx.Tx, seals []checkedSeal, r
 		return err
 	}
 	for ; at < len(seals); at++ {
-		v.compare(seals[at].seal, right[at], w)
-		w = walked{hash: sha256.New()}
+		if right[at] {
+			v.compare(seals[at].seal, w)
+			w = walked{hash: sha256.New()}
+		}
 	}
 	return nil
 }
 
 // compare judges what is there of a block.
-func (v *verifier) compare(s seal, right bool, w walked) {
+func (v *verifier) compare(s seal, w walked) {
 	v.report.Events += int64(w.events)
 	switch {
 	case bytes.Equal(w.hash.Sum(nil), s.Digest) && w.events == s.Events:
-		if right {
-			v.dropped = max(v.dropped, w.dropped)
-		}
+		v.dropped = max(v.dropped, w.dropped)
 	case w.events == 0 && s.Events > 0:
 		if first, ok := v.gone[s.Month]; !ok || s.Block < first {
 			v.gone[s.Month] = s.Block
@@ -262,6 +270,9 @@ func (v *verifier) end() {
 // others looks at the events beside the sealed ones: those that wait, and those that were put where the seals had passed.
 // It looks for the latter among what is known to be right, which ends at the first bad block.
 func (v *verifier) others(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL enable_sort = on`); err != nil { // this does read everything
+		return err
+	}
 	var passed int64
 	args := pgx.NamedArgs{"last": v.last.LastID, "gaps": orText(v.last.Gaps, "{}")}
 	err := tx.QueryRow(ctx, `

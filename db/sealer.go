@@ -186,7 +186,7 @@ func (s *Sealer) portion(ctx context.Context, tx pgx.Tx, last seal) ([]*building
 	rows, err := tx.Query(ctx, `
 		SELECT t.* FROM (
 			(SELECT e.id AS by_id, to_char(e.recorded AT TIME ZONE 'UTC', 'YYYY-MM-01') AS in_month, `+eventTexts()+`
-			 FROM unnest(@gaps::text::int8multirange) g JOIN audit_events e ON e.id >= lower(g) AND e.id < upper(g)
+			 FROM unnest(@gaps::text::int8multirange) g, LATERAL (SELECT e.* FROM audit_events e WHERE e.id >= lower(g) AND e.id < upper(g) ORDER BY e.id OFFSET 0) e
 			 ORDER BY e.id LIMIT @portion)
 			UNION ALL
 			(SELECT e.id, to_char(e.recorded AT TIME ZONE 'UTC', 'YYYY-MM-01'), `+eventTexts()+`
