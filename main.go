@@ -478,6 +478,7 @@ func (a *app) startSealer(ctx context.Context, d *db.DB) <-chan struct{} {
 	var lines io.Writer
 	if a.settings.auditLog {
 		lines = a.stdout
+		signal.Ignore(syscall.SIGPIPE) // a drain that leaves is an error to log, and not our sudden end
 	}
 	sealer, done := d.NewSealer(a.settings.auditKeys, lines, a.log), make(chan struct{})
 	go func() {

@@ -20,6 +20,13 @@ func SetCost(t *testing.T, cost int) {
 	bcryptCost = cost
 }
 
+// SetSealPortion makes blocks smaller for the rest of a test.
+func SetSealPortion(t *testing.T, n int) {
+	before := sealPortion
+	t.Cleanup(func() { sealPortion = before })
+	sealPortion = n
+}
+
 // Reseal makes one block's seal anew, as whoever has the key could, so that a test can move its time.
 func Reseal(ctx context.Context, url string, block int64, secret string) error {
 	c, err := pgx.Connect(ctx, url)

@@ -401,6 +401,27 @@ func TestEventsAreSealedWhateverTheClockSays(t *testing.T) {
 	}
 }
 
+func TestAFloodIsSealedInPortionsAndGapsOutliveThem(t *testing.T) {
+	x := newTrail(t)
+	db.SetSealPortion(t, 4)
+	slow := newConn(x)
+	must(t, slow, `BEGIN`)
+	must(t, slow, `INSERT INTO audit_events (action, outcome) SELECT 'slow', 'success' FROM generate_series(1, 6)`)
+	x.write(5)
+	x.seal()
+	x.tamper(`UPDATE audit_seals SET sealed = sealed - interval '25 hours' WHERE block = 1`)
+	if err := db.Reseal(context.Background(), x.url, 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	x.tamper(`DELETE FROM audit_seals WHERE block > 1`)
+	must(t, slow, `COMMIT`) // six of them, which a portion of four does not hold
+	x.write(3)
+	x.seal()
+	if r := x.content(); r.Events != 14 || r.Unsealed != 0 || r.Blocks != 4 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
 	x := newTrail(t)
 	must(t, x.c, `SELECT nextval('audit_events_id_seq')`)

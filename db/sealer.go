@@ -19,7 +19,6 @@ import (
 
 const (
 	sealEvery   = 2 * time.Second // an event must be sealed 5 s after it was committed; each round with events is a block, kept for years
-	sealPortion = 5000            // events in a transaction
 	anchorEvery = time.Minute     // the newest seal goes to the log
 	lastRound   = 1500 * time.Millisecond
 	// An id that has not turned up is waited for: its transaction may still be open. A day is longer than any of ours, and
@@ -27,6 +26,9 @@ const (
 	gapHours = 24
 	mostGaps = 1000
 )
+
+// sealPortion is how many events are sealed in one transaction; a variable for tests alone.
+var sealPortion = 5000
 
 // Sealer seals the audit's events in blocks. Any number of processes may run one: the database lets one at a time work.
 // Only one goroutine may use a Sealer.
