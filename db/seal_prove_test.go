@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,4 +213,39 @@ var tamperings = []struct {
 		}
 		return blocks, false
 	}},
+}
+
+// TestProveAFloodIsSealedWithinFiveSeconds writes as fast as eight connections can, with two sealers beside.
+func TestProveAFloodIsSealedWithinFiveSeconds(t *testing.T) {
+	x := newTrail(t, newAuditKey)
+	ctx, stop := context.WithCancel(context.Background())
+	var sealers, writers sync.WaitGroup
+	for range 2 {
+		s := x.d.NewSealer(x.keys, nil, quietLog)
+		sealers.Go(func() { s.Run(ctx) })
+	}
+	end := time.Now().Add(12 * time.Second)
+	for range 8 {
+		c := newConn(x)
+		writers.Go(func() {
+			for time.Now().Before(end) {
+				if _, err := c.Exec(context.Background(), `INSERT INTO audit_events (action, outcome, patients) VALUES ('flood', 'success', ARRAY[gen_random_uuid()])`); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	for limit := time.Now().Add(10 * time.Second); x.verify().Unsealed > 0 && time.Now().Before(limit); {
+		time.Sleep(100 * time.Millisecond)
+	}
+	stop()
+	sealers.Wait()
+	r := x.content()
+	late := value[float64](t, x.c, `SELECT extract(epoch FROM max(s.sealed - e.recorded))::float8 FROM audit_seals s, unnest(s.ids) r, audit_events e WHERE e.id >= lower(r) AND e.id < upper(r)`)
+	t.Logf("%d events, the latest sealed after %.2f s", r.Events, late)
+	if late > 5 || r.Events < 1000 || r.Unsealed != 0 {
+		t.Errorf("%.2f s: %+v", late, r)
+	}
 }

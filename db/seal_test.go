@@ -401,6 +401,27 @@ func TestEventsAreSealedWhateverTheClockSays(t *testing.T) {
 	}
 }
 
+func TestSealsDoNotDependOnAConnectionsSettings(t *testing.T) {
+	x := newTrail(t, newAuditKey)
+	x.write(9)
+	x.seal()
+	all := []*db.DB{x.d}
+	for _, settings := range []string{"&default_query_exec_mode=simple_protocol&TimeZone=Asia/Tokyo", "&DateStyle=SQL,DMY&TimeZone=America/New_York&IntervalStyle=iso_8601&extra_float_digits=0"} {
+		other := dbtest.OpenURL(t, x.url+settings, time.Hour)
+		x.write(9)
+		if err := other.NewSealer(x.keys, nil, quietLog).Seal(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, other)
+	}
+	for _, d := range all {
+		x.d = d
+		if r := x.content(); r.Events != 27 || r.Blocks != 3 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 func TestAFloodIsSealedInPortionsAndGapsOutliveThem(t *testing.T) {
 	x := newTrail(t)
 	db.SetSealPortion(t, 4)

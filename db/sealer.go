@@ -20,7 +20,8 @@ import (
 const (
 	sealEvery   = 2 * time.Second // an event must be sealed 5 s after it was committed; each round with events is a block, kept for years
 	anchorEvery = time.Minute     // the newest seal goes to the log
-	lastRound   = 1500 * time.Millisecond
+	roundLimit  = 30 * time.Second
+	lastRounds  = 1500 * time.Millisecond // when the server ends
 	// An id that has not turned up is waited for: its transaction may still be open. A day is longer than any of ours, and
 	// so many are more than a day has, but in a flood of failures.
 	gapHours = 24
@@ -58,23 +59,30 @@ func (d *DB) NewSealer(keys []string, lines io.Writer, log *slog.Logger) *Sealer
 // Run seals until ctx ends, and then what was written until then. What fails is logged once, and tried again.
 func (s *Sealer) Run(ctx context.Context) {
 	for {
-		s.sealAndTell(ctx, time.Minute)
+		full, err := s.round(ctx)
+		if ctx.Err() == nil {
+			s.note(err)
+			s.tell()
+			if full {
+				continue
+			}
+		}
 		select {
 		case <-ctx.Done():
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRounds)
+			s.note(s.Seal(bounded))
+			cancel()
 			s.toldAt = time.Time{}
-			s.sealAndTell(context.WithoutCancel(ctx), lastRound)
+			s.tell()
 			return
 		case <-time.After(sealEvery):
 		}
 	}
 }
 
-func (s *Sealer) sealAndTell(ctx context.Context, most time.Duration) {
-	bounded, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	err := s.Seal(bounded)
+// note logs an error that is not the last one's.
+func (s *Sealer) note(err error) {
 	switch {
-	case ctx.Err() != nil: // ended; the last round follows
 	case err != nil && err.Error() != s.said:
 		s.log.Error("audit events could not be sealed, it is tried again", "error", err)
 		s.said = err.Error()
@@ -82,6 +90,10 @@ func (s *Sealer) sealAndTell(ctx context.Context, most time.Duration) {
 		s.log.Info("audit events are sealed again")
 		s.said = ""
 	}
+}
+
+// tell logs the newest seal, so that whoever collects the log has it outside of the database.
+func (s *Sealer) tell() {
 	if s.newest.Block > s.told && time.Since(s.toldAt) >= anchorEvery {
 		s.log.Info("audit sealed", "block", s.newest.Block, "events", s.events, "seal", s.newest.anchor().String())
 		s.told, s.toldAt, s.events = s.newest.Block, time.Now(), 0
@@ -92,17 +104,16 @@ func (s *Sealer) sealAndTell(ctx context.Context, most time.Duration) {
 func (s *Sealer) Seal(ctx context.Context) error {
 	for {
 		full, err := s.round(ctx)
-		if err != nil {
-			return fmt.Errorf("seal audit events: %w", err)
-		}
-		if !full {
-			return nil
+		if err != nil || !full {
+			return err
 		}
 	}
 }
 
 // round seals one portion, and says whether it was a full one.
 func (s *Sealer) round(ctx context.Context) (full bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, roundLimit)
+	defer cancel()
 	var made []seal
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var mine bool
@@ -136,7 +147,7 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 		return nil
 	})
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("seal audit events: %w", err)
 	}
 	for _, b := range made {
 		s.newest, s.events = b, s.events+b.Events
