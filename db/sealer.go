@@ -171,7 +171,7 @@ func (s *Sealer) last(ctx context.Context, tx pgx.Tx) (seal, error) {
 		// No reason to stop: a standby that has taken over may lack the last moments. But it must not go unseen.
 		s.log.Error("a block that this process sealed is not there any more, or is another: the database was taken back to an earlier state, "+
 			"or somebody has changed the audit; keep this seal", "seal", s.newest.anchor().String())
-		s.newest = seal{}
+		s.newest, s.told = seal{}, 0
 	}
 	if len(found) == 0 {
 		return seal{Gaps: "{}"}, nil
