@@ -258,3 +258,48 @@ func TestTheNewestSealGoesToTheLogAndALostOneIsTold(t *testing.T) {
 		t.Error(log.String())
 	}
 }
+
+// A pipe that is full until somebody reads it.
+type fullPipe struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (p *fullPipe) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Buffer.Write(b)
+}
+
+func TestAStandardOutputThatStandsStillHoldsNothingUpAndMissesNothing(t *testing.T) {
+	x := newTrail(t)
+	x.write(500) // more than is written at once
+	var pipe fullPipe
+	pipe.mu.Lock()
+	s := x.d.NewSealer(nil, &pipe, quietLog)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
+		if err := s.Seal(ctx); err == nil || !strings.Contains(err.Error(), "standard output") {
+			t.Error(err)
+		}
+		cancel()
+	}
+	if n := value[int](t, x.c, `SELECT count(*) FROM audit_seals`); n != 0 {
+		t.Error("sealed what was not written")
+	}
+	pipe.mu.Unlock()
+	if err := s.Seal(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for line := range strings.Lines(pipe.String()) {
+		var e struct{ ID int }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		seen[e.ID] = true
+	}
+	if r := x.content(); len(seen) != 500 || r.Events != 500 {
+		t.Errorf("%d written, %+v", len(seen), r)
+	}
+}

@@ -1,17 +1,14 @@
 package db
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"log/slog"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +33,7 @@ var sealPortion = 5000
 type Sealer struct {
 	pool   conns
 	keys   []auditKey
-	lines  io.Writer // nil: events are not written
+	lines  *lineWriter // nil: events are not written
 	log    *slog.Logger
 	newest seal      // the last one that this process made
 	told   int64     // up to which block the log has
@@ -53,7 +50,11 @@ type conns interface {
 // keyed. Where lines is not nil, each event is written there as a line of JSON before its block is committed: at least
 // once, a repeated id is the same event.
 func (d *DB) NewSealer(keys []string, lines io.Writer, log *slog.Logger) *Sealer {
-	return &Sealer{pool: d.pool, keys: auditKeys(keys), lines: lines, log: log}
+	s := &Sealer{pool: d.pool, keys: auditKeys(keys), log: log}
+	if lines != nil {
+		s.lines = &lineWriter{w: lines}
+	}
+	return s
 }
 
 // Run seals until ctx ends, and then what was written until then. What fails is logged once, and tried again.
@@ -212,10 +213,6 @@ func (s *Sealer) portion(ctx context.Context, tx pgx.Tx, last seal) ([]*building
 	defer rows.Close()
 	var blocks []*building
 	byMonth := map[string]*building{}
-	var out *bufio.Writer
-	if s.lines != nil {
-		out = bufio.NewWriterSize(s.lines, 64<<10)
-	}
 	for rows.Next() {
 		raw := rows.RawValues()
 		month, event := string(raw[1]), raw[2:]
@@ -232,8 +229,8 @@ func (s *Sealer) portion(ctx context.Context, tx pgx.Tx, last seal) ([]*building
 		b.ids = append(b.ids, id)
 		b.Events++
 		digestParts(b.hash, event...)
-		if out != nil {
-			if err := writeLine(out, event); err != nil {
+		if s.lines != nil {
+			if err := s.lines.event(ctx, event); err != nil {
 				return nil, err
 			}
 		}
@@ -241,10 +238,8 @@ func (s *Sealer) portion(ctx context.Context, tx pgx.Tx, last seal) ([]*building
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if out != nil {
-		if err := out.Flush(); err != nil {
-			return nil, fmt.Errorf("write events to standard output (AUDIT_LOG): %w", err)
-		}
+	if s.lines != nil {
+		return blocks, s.lines.flush(ctx)
 	}
 	return blocks, nil
 }
@@ -281,53 +276,4 @@ func (s *Sealer) add(ctx context.Context, tx pgx.Tx, last seal, b *building, for
 		"block": next.Block, "sealed": sealed, "month": month, "ids": next.IDs, "events": next.Events, "digest": next.Digest,
 		"key_id": next.KeyID, "seal": next.Seal, "last_id": next.LastID, "gaps": next.Gaps})
 	return next, err
-}
-
-// eventLine is an event as AUDIT_LOG has it. The names are the table's.
-type eventLine struct {
-	ID        json.RawMessage `json:"id"`
-	Recorded  string          `json:"recorded"` // RFC 3339, UTC, with microseconds
-	Action    *string         `json:"action"`
-	Outcome   *string         `json:"outcome"`
-	ActorID   json.RawMessage `json:"actor_id"`
-	Actor     *string         `json:"actor"`
-	SessionID *string         `json:"session_id"`
-	Client    *string         `json:"client"`
-	RequestID *string         `json:"request_id"`
-	Program   *string         `json:"program"`
-	Patients  []string        `json:"patients"`
-	Detail    json.RawMessage `json:"detail"`
-}
-
-// writeLine writes an event, as eventColumns has it, as one line of JSON: whatever stands in it, it cannot begin another.
-func writeLine(w io.Writer, event [][]byte) error {
-	text := func(i int) *string {
-		if event[i] == nil {
-			return nil
-		}
-		s := string(event[i])
-		return &s
-	}
-	micros, err := strconv.ParseInt(string(event[eventTime]), 10, 64)
-	if err != nil {
-		return err
-	}
-	line := eventLine{ID: event[eventID], Recorded: time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.000000Z"),
-		Action: text(eventAction), Outcome: text(eventOutcome), ActorID: event[4], Actor: text(5), SessionID: text(6),
-		RequestID: text(8), Program: text(9), Patients: []string{}, Detail: event[eventDetail]}
-	if client := text(7); client != nil {
-		*client = strings.TrimSuffix(strings.TrimSuffix(*client, "/32"), "/128")
-		line.Client = client
-	}
-	if ids := strings.Trim(string(event[10]), "{}"); ids != "" {
-		line.Patients = strings.Split(ids, ",")
-	}
-	b, err := json.Marshal(line)
-	if err != nil {
-		return fmt.Errorf("write event %s as JSON: %w", event[eventID], err)
-	}
-	if _, err = w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("write events to standard output (AUDIT_LOG): %w", err)
-	}
-	return nil
 }
