@@ -45,7 +45,7 @@ func TestBenchAuditVerify(t *testing.T) {
 		rows = append(rows, []string{dbtest.Thousands(n), dbtest.Thousands(int(r.Blocks)), fmt.Sprintf("%.1f", took),
 			dbtest.Bytes(c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10), fmt.Sprintf("%.1f", sealing.Seconds()), dbtest.Bytes(value[int64](t, dbtest.Conn(t, url), `SELECT pg_database_size(current_database())`))})
 	}
-	b.Add(t, "4-audit-verify", dbtest.Section{Title: "Proving the audit", Short: short, Text: fmt.Sprintf("`chartroom audit verify --json` on a keyed chain, with blocks of %d events, "+
+	b.Add(t, "4-audit-verify", dbtest.Section{Title: "Proving the audit", Short: short, Text: fmt.Sprintf("`chartroom audit verify --json`, the released program, on a keyed chain (`TestBenchAuditVerify`), with blocks of %d events, "+
 		"each sealed in a transaction of its own, in 25 months' partitions: two lists of 25 patients for each patient that is opened. Memory is the program's, at its highest. Sealing is the sealer's time for "+
 		"all of them, one block after the other.\n\n", benchBlock) +
 		dbtest.Table([]string{"events", "blocks", "seconds", "memory", "sealing them, s", "database on disk"}, rows)})
