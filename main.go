@@ -83,8 +83,11 @@ type commands struct {
 		SignOut      userSignOutCmd     `cmd:"" help:"End all sessions of a user."`
 		HashPassword hashPasswordCmd    `cmd:"" help:"Read a password from standard input and print its hash, for a direct SQL INSERT."`
 	} `cmd:"" help:"Manage users."`
-	Import      importCommands `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
-	Export      exportCmd      `cmd:"" help:"Write all patients to standard output, as FHIR or CSV."`
+	Import importCommands `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
+	Export exportCmd      `cmd:"" help:"Write all patients to standard output, as FHIR or CSV."`
+	Audit  struct {
+		Verify auditVerifyCmd `cmd:"" help:"Say whether the audit is as it was sealed."`
+	} `cmd:"" help:"Prove the audit."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -163,8 +166,8 @@ type rawSettings struct {
 	LogLevel            string `group:"Settings" env:"LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
 	LogFormat           string `group:"Settings" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json (text; in production json)."`
 	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
-	AuditKey            string `hidden:"" env:"AUDIT_KEY"`
-	AuditLog            string `hidden:"" env:"AUDIT_LOG"`
+	AuditKey            string `group:"Settings" env:"AUDIT_KEY" placeholder:"KEY" help:"Seals the audit: at least 32 characters, kept as long as the audit; a comma-separated list rotates. Better given in the environment."`
+	AuditLog            string `group:"Settings" env:"AUDIT_LOG" placeholder:"stdout" help:"stdout writes each audit event as a line of JSON too."`
 	AuditRetention      string `hidden:"" env:"AUDIT_RETENTION"`
 	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
 	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
@@ -174,6 +177,8 @@ type settings struct {
 	environment, databaseURL, databaseCA, migrateURL string
 	sessionKeys                                      []string
 	keyMadeUp                                        bool // sessions end with the process
+	auditKeys                                        []string
+	auditLog                                         bool // to standard output
 	secure                                           bool
 	idle, lifetime                                   time.Duration
 	clinic, locale, help                             string
@@ -247,6 +252,8 @@ func readSettings(raw rawSettings) (settings, []string) {
 	}
 	s.logFormat = oneOf("LOG_FORMAT", raw.LogFormat, preset, "text", "json")
 	s.sessionKeys = readKeys(&s, raw.SessionSecretKey, bad)
+	s.auditKeys = checkKeys("AUDIT_KEY", raw.AuditKey, s.production(), bad)
+	s.auditLog = oneOf("AUDIT_LOG", raw.AuditLog, "", "stdout") != ""
 	if s.production() {
 		if !s.secure {
 			bad("SESSION_SECURE must be true in production: serve over HTTPS")
@@ -269,7 +276,7 @@ func readSettings(raw rawSettings) (settings, []string) {
 	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
 		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
 	}
-	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_KEY": raw.AuditKey, "AUDIT_LOG": raw.AuditLog, "AUDIT_RETENTION": raw.AuditRetention} {
+	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_RETENTION": raw.AuditRetention} {
 		if value != "" {
 			s.warnings = append(s.warnings, name+" is set, but this version does nothing with it yet")
 		}
@@ -288,14 +295,22 @@ func readKeys(s *settings, text string, bad func(string, ...any)) []string {
 		s.keyMadeUp = true
 		return []string{hex.EncodeToString(key)}
 	}
+	return checkKeys("SESSION_SECRET_KEY", text, s.production(), bad)
+}
+
+// checkKeys takes a comma-separated list apart; none gives none.
+func checkKeys(name, text string, production bool, bad func(string, ...any)) []string {
+	if text == "" {
+		return nil
+	}
 	keys := strings.Split(text, ",")
 	for i, k := range keys {
 		keys[i] = strings.TrimSpace(k)
 		switch {
 		case len(keys[i]) < 32:
-			bad("SESSION_SECRET_KEY must have at least 32 characters: `openssl rand -hex 32` makes one")
-		case s.production() && guessable(keys[i]):
-			bad("SESSION_SECRET_KEY looks like a placeholder or is too regular: `openssl rand -hex 32` makes a good one")
+			bad("%s must have at least 32 characters: `openssl rand -hex 32` makes one", name)
+		case production && guessable(keys[i]):
+			bad("%s looks like a placeholder or is too regular: `openssl rand -hex 32` makes a good one", name)
 		}
 	}
 	return keys
@@ -419,6 +434,9 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	go housekeep(ctx, d, a.log)
+	seal, sealed := context.WithCancel(context.WithoutCancel(ctx)) // requests that finish write events
+	defer sealed()
+	sealing := a.startSealer(seal, d)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -429,10 +447,15 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	a.log.Info("stopping")
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
 	defer cancel()
-	if err := server.Shutdown(bye); err != nil {
-		return server.Close()
+	if err = server.Shutdown(bye); err != nil {
+		err = server.Close()
 	}
-	return nil
+	sealed()
+	select {
+	case <-sealing:
+	case <-time.After(2 * time.Second): // standard output may be stuck; what is not sealed is sealed by the next start
+	}
+	return err
 }
 
 func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
@@ -448,6 +471,21 @@ func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
 		case <-time.After(5 * time.Minute):
 		}
 	}
+}
+
+// startSealer seals audit events until ctx ends, and then what is left; the channel is closed when that is done.
+func (a *app) startSealer(ctx context.Context, d *db.DB) <-chan struct{} {
+	var lines io.Writer
+	if a.settings.auditLog {
+		lines = a.stdout
+		signal.Ignore(syscall.SIGPIPE) // a drain that leaves is an error to log, and not our sudden end
+	}
+	sealer, done := d.NewSealer(a.settings.auditKeys, lines, a.log), make(chan struct{})
+	go func() {
+		defer close(done)
+		sealer.Run(ctx)
+	}()
+	return done
 }
 
 type migrateUpCmd struct{ needsDatabase }
@@ -1273,6 +1311,52 @@ func (c demoCmd) listen() (net.Listener, error) {
 		return l, nil
 	}
 	return net.Listen("tcp", "127.0.0.1:0")
+}
+
+type auditVerifyCmd struct {
+	needsDatabase
+	Anchor string `placeholder:"SEAL" help:"A seal that was kept outside, BLOCK:HEX: the audit must still have it."`
+	JSON   bool   `help:"As JSON."`
+}
+
+// Help says what the one line does not.
+func (auditVerifyCmd) Help() string {
+	return `Every sealed event and every seal is compared with what it was when it was sealed. An event that was changed, removed, moved or
+inserted is found, and the first block that is not right is named. That the newest blocks were cut off is only found with a
+seal that was kept outside of the database: the server logs one each minute in which there was something to seal, and this
+command prints the newest. AUDIT_KEY must be the server's, with the keys that it had before. Exit 1: something is wrong.`
+}
+
+// auditKept is how long events are kept at least: six years (45 CFR 164.316(b)(2)(i)).
+const auditKept = 2192 * 24 * time.Hour
+
+func (c auditVerifyCmd) Run(a *app) error {
+	o := db.VerifyOptions{Keys: a.settings.auditKeys, Retention: auditKept}
+	if c.Anchor != "" {
+		anchor, err := db.ParseAnchor(c.Anchor)
+		if err != nil {
+			return errUsage{err}
+		}
+		o.Anchor = &anchor
+	}
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	r, err := d.VerifyAudit(a.ctx, o)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = json.NewEncoder(a.stdout).Encode(r)
+	} else if r.Bad == nil {
+		_, err = io.WriteString(a.stdout, r.Summary())
+	}
+	if err == nil && r.Bad != nil {
+		err = fmt.Errorf("the audit is not as it was sealed: block %d %s", r.Bad.Block, r.Bad.Reason)
+	}
+	return err
 }
 
 type healthcheckCmd struct{}

@@ -391,12 +391,12 @@ func TestServeStopsWithinItsTimeAndFinishesWhatItBegan(t *testing.T) {
 
 func TestAllThatIsWrongWithTheSettingsIsToldAtOnce(t *testing.T) {
 	code, stdout, stderr := command(t, []string{"ENVIRONMENT=staging", "SESSION_SECRET_KEY=short", "SESSION_SECURE=maybe", "SESSION_IDLE_TIMEOUT=soon",
-		"SESSION_LIFETIME=-1h", "CLINIC_TIMEZONE=Mars/Olympus", "PORT=99999999", "TRUSTED_PROXY_HOPS=many", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "SESSION_AUTH_ENABLED=false"}, "serve")
+		"SESSION_LIFETIME=-1h", "CLINIC_TIMEZONE=Mars/Olympus", "PORT=99999999", "TRUSTED_PROXY_HOPS=many", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "AUDIT_KEY=short", "AUDIT_LOG=stderr", "SESSION_AUTH_ENABLED=false"}, "serve")
 	if code != exitUsage || stdout != "" {
 		t.Errorf("exit %d, %s", code, stdout)
 	}
 	for _, name := range []string{"ENVIRONMENT", "SESSION_SECRET_KEY", "SESSION_SECURE", "SESSION_IDLE_TIMEOUT", "SESSION_LIFETIME", "CLINIC_TIMEZONE", "PORT",
-		"TRUSTED_PROXY_HOPS", "LOG_LEVEL", "LOG_FORMAT", "SESSION_AUTH_ENABLED", "DATABASE_URL"} {
+		"TRUSTED_PROXY_HOPS", "LOG_LEVEL", "LOG_FORMAT", "AUDIT_KEY", "AUDIT_LOG", "SESSION_AUTH_ENABLED", "DATABASE_URL"} {
 		if !strings.Contains(stderr, name) {
 			t.Errorf("%s is not named:\n%s", name, stderr)
 		}
@@ -417,6 +417,8 @@ func TestProductionRefusesWhatEndangersPatientsData(t *testing.T) {
 		"placeholder":                    func(r *rawSettings) { r.SessionSecretKey = "your-secret-key-change-in-production-min-32-chars" },
 		"too regular":                    func(r *rawSettings) { r.SessionSecretKey = strings.Repeat("ab", 20) },
 		"32 characters":                  func(r *rawSettings) { r.SessionSecretKey = "3f9ac1d27be84056a1c7f2e9d0b35a68c4e17d920fb6a83e,old" },
+		"AUDIT_KEY looks like":           func(r *rawSettings) { r.AuditKey = strings.Repeat("ab", 20) },
+		"AUDIT_KEY must have":            func(r *rawSettings) { r.AuditKey = "3f9ac1d27be84056a1c7f2e9d0b35a68c4e17d920fb6a83e,old" },
 		"SESSION_SECURE":                 func(r *rawSettings) { r.SessionSecure = "false" },
 		"unencrypted":                    func(r *rawSettings) { r.DatabaseURL = "postgres://u:p@db.example/c" },
 		"DATABASE_URL would":             func(r *rawSettings) { r.DatabaseURL = "postgres://u:p@db.example/c?sslmode=prefer" },

@@ -1,6 +1,11 @@
 package db
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // SetReach shortens how far ways to matches are followed, for the rest of a test.
 func SetReach(t *testing.T, some, long, share int) {
@@ -13,4 +18,40 @@ func SetReach(t *testing.T, some, long, share int) {
 func SetCost(t *testing.T, cost int) {
 	t.Cleanup(func() { bcryptCost = todaysCost })
 	bcryptCost = cost
+}
+
+// SetSealPortion makes blocks smaller for the rest of a test.
+func SetSealPortion(t *testing.T, n int) {
+	before := sealPortion
+	t.Cleanup(func() { sealPortion = before })
+	sealPortion = n
+}
+
+// Reseal makes one block's seal anew, as whoever has the key could, so that a test can move its time.
+func Reseal(ctx context.Context, url string, block int64, secret string) error {
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	rows, err := c.Query(ctx, `SELECT `+sealColumns+` FROM audit_seals WHERE block = $1::bigint OR block = $1::bigint - 1 ORDER BY block DESC`, block)
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[seal])
+	if err != nil {
+		return err
+	}
+	before := seal{}
+	if len(found) > 1 {
+		before = found[1]
+	}
+	var key []byte
+	if secret != "" {
+		key = DeriveKey(secret, "audit seal")
+	}
+	if _, err = c.Exec(ctx, `SET session_replication_role = replica`); err == nil {
+		_, err = c.Exec(ctx, `UPDATE audit_seals SET seal = $2 WHERE block = $1`, block, found[0].made(key, before.Seal))
+	}
+	return err
 }

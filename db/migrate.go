@@ -88,6 +88,7 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts TO role;
 		GRANT SELECT, INSERT ON name_words, name_typos TO role;
 		GRANT SELECT, INSERT ON audit_events TO role;
+		GRANT SELECT, INSERT ON audit_seals TO role;
 		GRANT SELECT ON schema_migrations TO role;
 		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;`, "TO role", "TO "+role))
 	if err != nil {

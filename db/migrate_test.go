@@ -336,8 +336,14 @@ func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
 	if err := d.Housekeep(ctx); err != nil {
 		t.Error(err)
 	}
+	if err := d.NewSealer(nil, nil, quietLog).Seal(ctx); err != nil {
+		t.Error(err)
+	}
+	if r, err := d.VerifyAudit(ctx, db.VerifyOptions{}); err != nil || r.Bad != nil || r.Events == 0 || r.Unsealed != 0 {
+		t.Errorf("%v %+v", err, r)
+	}
 	mine := dbtest.Conn(t, app)
-	for _, sql := range []string{`CREATE TABLE x ()`, `DROP TABLE patients`, `UPDATE audit_events SET actor = 'x'`, `DELETE FROM audit_events`, `TRUNCATE audit_events`, `ALTER TABLE audit_events DISABLE TRIGGER ALL`} {
+	for _, sql := range []string{`UPDATE audit_seals SET events = 0`, `DELETE FROM audit_seals`, `TRUNCATE audit_seals`, `CREATE TABLE x ()`, `DROP TABLE patients`, `UPDATE audit_events SET actor = 'x'`, `DELETE FROM audit_events`, `TRUNCATE audit_events`, `ALTER TABLE audit_events DISABLE TRIGGER ALL`} {
 		if _, err := mine.Exec(ctx, sql); err == nil || !strings.Contains(err.Error(), "42501") {
 			t.Errorf("%s: %v", sql, err)
 		}

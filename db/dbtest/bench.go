@@ -128,6 +128,19 @@ func (b *Bench) Crowd(t testing.TB, n int) (string, Load) {
 	return b.pg.URL(name), load
 }
 
+// Fresh gives the address of an empty database under this program's migrations, which goes with the test.
+func (b *Bench) Fresh(t testing.TB, name string) string {
+	t.Helper()
+	if err := db.EnsureDatabase(context.Background(), b.pg.URL("postgres"), name, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { execute(t, b.pg.URL("postgres"), `DROP DATABASE `+name+` WITH (FORCE)`) })
+	if err := Migrator(b.pg.URL(name)).Up(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return b.pg.URL(name)
+}
+
 // kept gives the report of a database that is there and complete, and drops those of the same size that are not.
 func (b *Bench) kept(t testing.TB, n int, name string) (report string) {
 	t.Helper()
