@@ -367,7 +367,8 @@ func (a *app) openMigrated(url string) (*db.DB, error) {
 }
 
 func (a *app) migrator() db.Migrator {
-	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
+	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log,
+		Actor: actor(), Program: programVersion()}
 }
 
 // actor is who types a command, for the audit.

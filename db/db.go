@@ -35,15 +35,18 @@ type Config struct {
 	SessionKeys []string      // the first signs, all are accepted; none for commands that know no sessions
 	Idle        time.Duration // a session ends after this long without a person's action
 	Program     string        // version, noted in audit events
+	Retention   time.Duration // how long audit events are kept; 0 is KeepAudit
 }
 
 // DB is a pool of connections with the program's queries on it. It is safe for concurrent use.
 type DB struct {
-	pool     *pgxpool.Pool
-	sessions *SessionStore
-	idle     time.Duration
-	program  string
-	crowded  atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
+	pool      *pgxpool.Pool
+	sessions  *SessionStore
+	idle      time.Duration
+	program   string
+	retention time.Duration
+	refusals  bounded
+	crowded   atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
 }
 
 // Open makes the pool and waits for the database to answer, up to 30 s: containers often start side by side.
@@ -64,7 +67,10 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	d := &DB{pool: pool, idle: c.Idle, program: c.Program}
+	d := &DB{pool: pool, idle: c.Idle, program: c.Program, retention: c.Retention}
+	if d.retention == 0 {
+		d.retention = KeepAudit
+	}
 	if len(c.SessionKeys) > 0 {
 		d.sessions = newSessionStore(pool, c.SessionKeys, c.Program)
 	}

@@ -24,8 +24,9 @@ type Viewer struct {
 	Roles     []string   // who may do what is asked
 	Client    netip.Addr // zero when unknown
 	RequestID string
-	Idle      bool // the request is no person's action (a poll): it must not keep the session alive
-	Fresh     bool // what is asked needs a password that was given within the last ConfirmedFor
+	Route     string // pattern of the route that is asked for, for the audit
+	Idle      bool   // the request is no person's action (a poll): it must not keep the session alive
+	Fresh     bool   // what is asked needs a password that was given within the last ConfirmedFor
 }
 
 // ConfirmedFor is how long a password that was given counts for what needs it again (ASVS 7.5).
@@ -48,8 +49,9 @@ type Who struct {
 }
 
 // viewerCTE opens every statement made for a Viewer. It judges the session (alive, not idle for too long, its user
-// active and not signed out everywhere since) and the role, marks the session as seen, and moves it to the current key. The user's state is read
-// each time, so that a disabling or a changed role counts at the next request.
+// active and not signed out everywhere since) and the role, marks the session as seen, and moves it to the current key. The
+// user's state is read each time, so that a disabling or a changed role counts at the next request. A role that may not is
+// recorded here, once for all statements; what follows records only what a role that may has asked for.
 const viewerCTE = `
 WITH viewer AS MATERIALIZED (
 	SELECT s.token, s.id AS session_id, s.user_id, s.created_at AS signed_in_at, s.expiry AS session_ends, s.last_seen_at,
@@ -62,6 +64,10 @@ WITH viewer AS MATERIALIZED (
 ), touched AS (
 	UPDATE sessions s SET token = @token, last_seen_at = CASE WHEN @background THEN s.last_seen_at ELSE now() END FROM viewer v
 	WHERE s.token = v.token AND (v.token <> @token OR NOT @background AND v.last_seen_at <= now() - @touch_every::interval)
+), denied AS (
+	INSERT INTO audit_events (` + auditColumns + `)
+	SELECT ` + auditValues + `, 'access', 'refused', '{}', jsonb_strip_nulls(jsonb_build_object('route', nullif(@route, '')))
+	FROM viewer v WHERE NOT v.allowed AND NOT v.stale
 )`
 
 // whoColumns are Who's fields, for the SELECT that closes such a statement.
@@ -73,12 +79,6 @@ const (
 	auditColumns = `actor_id, actor, session_id, client, request_id, program, action, outcome, patients, detail`
 	auditValues  = `v.user_id, v.username, v.session_id, @client::inet, @request_id, @program`
 )
-
-// refusedCTE records a role that may not, in a statement that records nothing else.
-const refusedCTE = `, refused AS (
-	INSERT INTO audit_events (` + auditColumns + `)
-	SELECT ` + auditValues + `, 'access', 'refused', '{}', '{}' FROM viewer v WHERE NOT v.allowed AND NOT v.stale
-)`
 
 // touchEvery is how stale last_seen_at may be: a write for every request would cost more than the page (measured, 3 ×).
 func touchEvery(idle time.Duration) time.Duration { return min(time.Minute, idle/10) }
@@ -92,7 +92,7 @@ func (d *DB) viewerArgs(v Viewer) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"tokens": stored, "token": stored[0], "fresh_for": fresh, "roles": v.Roles, "background": v.Idle,
 		"idle": d.idle, "touch_every": touchEvery(d.idle),
-		"client": clientText(v.Client), "request_id": v.RequestID, "program": d.program,
+		"client": clientText(v.Client), "request_id": v.RequestID, "route": v.Route, "program": d.program,
 	}
 }
 
@@ -119,7 +119,7 @@ func (w Who) check() error {
 func (d *DB) Whoami(ctx context.Context, v Viewer) (Who, error) { return d.whoami(ctx, d.pool, v) }
 
 func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
-	rows, err := q.Query(ctx, viewerCTE+refusedCTE+`
+	rows, err := q.Query(ctx, viewerCTE+`
 	SELECT `+whoColumns+` FROM viewer v`, d.viewerArgs(v))
 	if err != nil {
 		return Who{}, fmt.Errorf("look up the session: %w", err)
