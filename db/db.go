@@ -207,7 +207,8 @@ func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 }
 
 // Unavailable says that the database could not be asked or could not answer now, so that trying later makes sense:
-// no connection, a shutdown or switch-over, no connection slot, somebody else in the way, or our own deadline.
+// no connection, a shutdown or switch-over, no connection slot, somebody else in the way, our own deadline, or an audit that takes
+// no event.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	var answer *pgconn.PgError
@@ -218,6 +219,9 @@ func Unavailable(err error) bool {
 	case errors.As(err, &connect):
 		return true
 	case errors.As(err, &answer):
+		if auditRefused(answer) {
+			return true
+		}
 		switch answer.Code {
 		case "57P01", "57P02", "57P03", "57014", "55P03", "25006", "40P01":
 			return true
@@ -227,6 +231,13 @@ func Unavailable(err error) bool {
 		return true
 	}
 	return pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// auditRefused says that it was the audit that did not take its event: a constraint, a privilege, a partition or a trigger that
+// an operator has put there (raise_exception, which nothing of ours uses where a page is asked for). Nothing of the program is
+// broken then, and nothing was done: with the audit back, all goes on.
+func auditRefused(answer *pgconn.PgError) bool {
+	return strings.HasPrefix(answer.TableName, "audit_") || strings.Contains(answer.Message, "audit_events") || answer.Code == "P0001"
 }
 
 // hideAddress keeps what went wrong and drops the address, which may hold a password. pgx quotes the whole string when
