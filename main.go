@@ -85,6 +85,7 @@ type commands struct {
 	} `cmd:"" help:"Manage users."`
 	Import      importCommands `cmd:"" help:"Import FHIR R4 Patients (NDJSON, one resource, or a Bundle) or Synthea's patients.csv; .gz and .zst too."`
 	Export      exportCmd      `cmd:"" help:"Write all patients to standard output, as FHIR or CSV."`
+	Check       checkCmd       `cmd:"" help:"Look whether everything is as production needs it; each line says what would mend it."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -165,7 +166,7 @@ type rawSettings struct {
 	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
 	AuditKey            string `hidden:"" env:"AUDIT_KEY"`
 	AuditLog            string `hidden:"" env:"AUDIT_LOG"`
-	AuditRetention      string `hidden:"" env:"AUDIT_RETENTION"`
+	AuditRetention      string `group:"Settings" env:"AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept (2192d, six years; less is refused in production)."`
 	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
 	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
 }
@@ -183,10 +184,36 @@ type settings struct {
 	dataDir, postgresBin                             string
 	logLevel                                         slog.Level
 	logFormat                                        string
+	retention                                        time.Duration // of the audit
+	auditKeys                                        []string
 	warnings                                         []string
 }
 
 func (s settings) production() bool { return s.environment == "production" }
+
+// weakened names the settings with which this server is protected less than one with patients' data should be, for the audit. The
+// names alone: values are nobody's business there.
+func (s settings) weakened() (names []string) {
+	t, err := db.CheckAddress(s.databaseURL, s.databaseCA)
+	one, errRoles := db.OneRole(s.databaseURL, s.migrateURL)
+	for _, w := range []struct {
+		name string
+		weak bool
+	}{
+		{"ENVIRONMENT", !s.production()},
+		{"SESSION_SECRET_KEY", s.keyMadeUp},
+		{"SESSION_SECURE", !s.secure},
+		{"DATABASE_CA_CERT", err != nil || t.Exposed || t.Unverified},
+		{"DATABASE_MIGRATE_URL", errRoles != nil || one},
+		{"AUDIT_KEY", len(s.auditKeys) == 0},
+		{"AUDIT_RETENTION", s.retention < db.KeepAudit},
+	} {
+		if w.weak {
+			names = append(names, w.name)
+		}
+	}
+	return names
+}
 
 // readSettings checks everything and returns all that is wrong, each a sentence that names its setting.
 func readSettings(raw rawSettings) (settings, []string) {
@@ -269,12 +296,38 @@ func readSettings(raw rawSettings) (settings, []string) {
 	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
 		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
 	}
-	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_KEY": raw.AuditKey, "AUDIT_LOG": raw.AuditLog, "AUDIT_RETENTION": raw.AuditRetention} {
+	s.retention = readRetention(&s, raw.AuditRetention, bad)
+	if raw.AuditKey != "" {
+		s.auditKeys = strings.Split(raw.AuditKey, ",")
+	}
+	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_KEY": raw.AuditKey, "AUDIT_LOG": raw.AuditLog} {
 		if value != "" {
 			s.warnings = append(s.warnings, name+" is set, but this version does nothing with it yet")
 		}
 	}
 	return s, problems
+}
+
+// readRetention takes days, such as 2192d, besides what time.ParseDuration takes.
+func readRetention(s *settings, text string, bad func(string, ...any)) time.Duration {
+	if text == "" {
+		return db.KeepAudit
+	}
+	keep, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16)
+		keep = time.Duration(n) * 24 * time.Hour
+	}
+	switch {
+	case err != nil || keep < 24*time.Hour:
+		bad("AUDIT_RETENTION must be a time of at least a day, such as 2192d")
+	case keep < db.KeepAudit && s.production():
+		bad("AUDIT_RETENTION must be 2192d (six years) or more in production: HIPAA asks for it (45 CFR 164.316)")
+	case keep < db.KeepAudit:
+		s.warnings = append(s.warnings, "AUDIT_RETENTION is less than six years (2192d), which production refuses")
+	}
+	return keep
 }
 
 func readKeys(s *settings, text string, bad func(string, ...any)) []string {
@@ -350,7 +403,7 @@ func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.databaseURL)
 
 func (a *app) openAt(url string) (*db.DB, error) {
 	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.databaseCA,
-		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion()}, a.log)
+		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion(), Retention: a.settings.retention}, a.log)
 }
 
 // openMigrated is for commands that may be the first ones on a database.
@@ -406,6 +459,9 @@ func (serveCmd) Run(a *app) error {
 // serve answers requests until ctx ends, then lets those under way finish, for at most 8 s: platforms kill after 10.
 func (a *app) serve(d *db.DB, listener net.Listener) error {
 	s := a.settings
+	if err := d.RecordStart(a.ctx, actor(), s.weakened()); err != nil {
+		return err
+	}
 	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.sessionKeys, Lifetime: s.lifetime,
 		Secure: s.secure, ProxyHops: s.hops, Clinic: s.clinic, Help: s.help, Zone: s.zone, Locale: s.locale})
 	if err != nil {
@@ -1154,7 +1210,7 @@ func (c demoCmd) Run(a *app) error {
 	}
 	a.settings.databaseURL = server.URL("chartroom")
 	a.settings.migrateURL, a.settings.databaseCA = a.settings.databaseURL, ""
-	a.settings.sessionKeys = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}
+	a.settings.sessionKeys, a.settings.keyMadeUp = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}, false
 	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
@@ -1274,6 +1330,69 @@ func (c demoCmd) listen() (net.Listener, error) {
 		return l, nil
 	}
 	return net.Listen("tcp", "127.0.0.1:0")
+}
+
+type checkCmd struct {
+	needsDatabase
+	JSON bool `help:"As JSON."`
+}
+
+// Help says what the one line does not.
+func (checkCmd) Help() string {
+	return `Each line is pass, warn or fail, and says what mends it. Exit 1 when one fails. Nothing is changed. This version looks at the
+audit alone.`
+}
+
+func (c checkCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	lines := append(a.settings.checkAudit(), d.CheckAudit(a.ctx)...)
+	if c.JSON {
+		err = json.NewEncoder(a.stdout).Encode(lines)
+	} else {
+		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		for _, l := range lines {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", l.Result, l.What, l.Found)
+			if l.Mend != "" {
+				fmt.Fprintf(table, "\t\t-> %s\n", l.Mend)
+			}
+		}
+		err = table.Flush()
+	}
+	failed := 0
+	for _, l := range lines {
+		if l.Result == db.CheckFail {
+			failed++
+		}
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("failed: %d of %d; each says above what mends it", failed, len(lines))
+	}
+	return err
+}
+
+// checkAudit are the lines that the settings alone decide.
+func (s settings) checkAudit() []db.Check {
+	key := db.Check{What: "audit key", Result: db.CheckPass, Found: "AUDIT_KEY is set and long enough"}
+	const makeOne = "`openssl rand -hex 32` makes one; keep it for as long as the audit, apart from the database"
+	if len(s.auditKeys) == 0 {
+		key = db.Check{What: "audit key", Result: db.CheckWarn, Found: "AUDIT_KEY is not set: whoever can write to the database can seal anew what they changed", Mend: makeOne}
+	} else if slices.ContainsFunc(s.auditKeys, func(k string) bool { return len(strings.TrimSpace(k)) < 32 }) {
+		key = db.Check{What: "audit key", Result: db.CheckFail, Found: "AUDIT_KEY has less than 32 characters", Mend: makeOne}
+	}
+	roles := db.Check{What: "database roles", Result: db.CheckPass, Found: "the program's role is not the one that owns the tables"}
+	if one, err := db.OneRole(s.databaseURL, s.migrateURL); err != nil || one {
+		roles = db.Check{What: "database roles", Result: db.CheckWarn, Found: "one role owns the tables and serves: it could switch the audit's triggers off",
+			Mend: "give DATABASE_MIGRATE_URL the tables' owner, and DATABASE_URL another role; the next start grants it what it needs"}
+	}
+	retention := db.Check{What: "audit retention", Result: db.CheckPass, Found: fmt.Sprintf("%d days", int(s.retention.Hours()/24))}
+	if s.retention < db.KeepAudit {
+		retention.Result, retention.Mend = db.CheckWarn, "set AUDIT_RETENTION to 2192d (six years) or more"
+	}
+	return []db.Check{key, roles, retention}
 }
 
 type healthcheckCmd struct{}
