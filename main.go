@@ -496,7 +496,7 @@ func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
 	for {
 		bounded, cancel := context.WithTimeout(ctx, time.Minute)
 		if err := d.Housekeep(bounded); err != nil && ctx.Err() == nil {
-			log.Warn("housekeeping failed, it will be tried again", "error", err)
+			log.Warn("housekeeping failed, it will be tried again", "error", db.Loggable(err))
 		}
 		cancel()
 		select {

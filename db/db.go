@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -248,6 +249,30 @@ func hideAddress(err error) error {
 		return errors.New("it is neither a postgres:// address nor a keyword=value string that libpq would take")
 	}
 	return err
+}
+
+// speaksOfItself are the classes of PostgreSQL's errors whose messages speak of the server, of names in the schema or of the statement.
+// Those of all others may quote a value, as "invalid input syntax for type date" does.
+var speaksOfItself = []string{"08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+
+// Loggable is an error as text for a log: with PostgreSQL's message where that cannot hold anybody's data, else with its code and what
+// it was about (ASVS 16.2.5).
+func Loggable(err error) string {
+	text := err.Error()
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) || len(answer.Code) == 5 && slices.Contains(speaksOfItself, answer.Code[:2]) {
+		return text
+	}
+	about := "SQLSTATE " + answer.Code
+	for _, what := range []string{answer.TableName, answer.ColumnName, answer.ConstraintName, answer.Routine} {
+		if what != "" {
+			about += ", " + what
+		}
+	}
+	if answer.Message == "" || !strings.Contains(text, answer.Error()) {
+		return "the database's answer (" + about + ")"
+	}
+	return strings.ReplaceAll(text, answer.Error(), "the database's answer ("+about+")")
 }
 
 // refused is PostgreSQL's SQLSTATE behind an error, or "".

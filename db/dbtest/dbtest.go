@@ -168,6 +168,16 @@ func Conn(t testing.TB, url string) *pgx.Conn {
 // Admin is a connection beside all tests' databases, for what cannot be done from within one.
 func Admin(t testing.TB) *pgx.Conn { return Conn(t, server.pg.URL("postgres")) }
 
+// ServerLog is what PostgreSQL itself has written to its log so far.
+func ServerLog(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(server.dir, "pg", "postgres.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Buffer collects what another goroutine writes, such as a log or a process's output.
 type Buffer struct {
 	mu sync.Mutex
