@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +88,7 @@ func checked(t *testing.T, env ...string) (code int, lines map[string]db.Check) 
 
 func TestCheckSaysWhatIsWrongWithTheAuditAndWhatMendsIt(t *testing.T) {
 	dbURL := dbtest.URL(t)
+	dbtest.Seals(t, dbURL)
 	c := dbtest.Conn(t, dbURL)
 	exec := func(sql string) {
 		t.Helper()
@@ -164,6 +170,7 @@ func TestCheckWithTwoRolesLooksAtWhatTheProgramsRoleMayDo(t *testing.T) {
 	if code, _, errs := command(t, env, "migrate"); code != 0 {
 		t.Fatal(errs)
 	}
+	dbtest.Seals(t, dbURL)
 	exec(`GRANT SELECT, INSERT ON audit_seals TO app_of_check`)
 	if code, lines := checked(t, env...); code != 0 || fmt.Sprint(results(lines)) != "map[pass:9]" {
 		t.Errorf("exit %d, %+v", code, lines)
@@ -187,4 +194,89 @@ func results(lines map[string]db.Check) map[string]int {
 		n[l.Result]++
 	}
 	return n
+}
+
+// TestEveryLineOfTheLogIsOneObject sends what could end a line and begin another one (ASVS 16.2.4, 16.4.1), in production's format.
+func TestEveryLineOfTheLogIsOneObject(t *testing.T) {
+	p := program(t, []string{"DATABASE_URL=" + dbtest.URL(t), "LISTEN_ADDR=127.0.0.1:0", "LOG_FORMAT=json", "LOG_LEVEL=debug"}, "serve").start()
+	at := "http://" + p.output(p.stderr, `"msg":"serving","address":"([^"]+)"`)
+	const smuggled = "x\r\n{\"level\":\"ERROR\",\"msg\":\"smuggled\"}\r\n"
+	c := &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	send := func(r *http.Request, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+	body := url.Values{"username": {smuggled}, "password": {smuggled}, "next": {smuggled}}.Encode()
+	r, err := http.NewRequest("POST", at+"/login", strings.NewReader(body))
+	if err == nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("User-Agent", `{"level":"ERROR","msg":"smuggled"}`)
+		r.Header.Set("X-Forwarded-For", `{"level":"ERROR","msg":"smuggled"}`)
+	}
+	send(r, err)
+	send(http.NewRequest("GET", at+"/"+url.PathEscape(smuggled)+"?q="+url.QueryEscape(smuggled), nil))
+	send(http.NewRequest("SMUGGLED", at+"/patients", nil))
+	report := `{"csp-report":{"effective-directive":"` + strings.ReplaceAll(strings.ReplaceAll(smuggled, `"`, `\"`), "\r\n", `\r\n`) + `","blocked-uri":"https://x/"}}`
+	send(http.NewRequest("POST", at+"/csp-report", strings.NewReader(report)))
+	_ = p.Process.Signal(os.Interrupt)
+	<-p.ended
+	lines := strings.Split(strings.TrimSuffix(p.stderr.String(), "\n"), "\n")
+	for _, line := range lines {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil || object["time"] == nil || object["level"] == nil || object["msg"] == nil {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	if len(lines) < 6 || strings.Contains(strings.ToLower(p.stderr.String()), "smuggled") {
+		t.Errorf("the log:\n%s", p.stderr)
+	}
+}
+
+// TestCommandsSayNothingOfPatientsButWhatTheyAreAskedFor walks through the commands at log level debug.
+func TestCommandsSayNothingOfPatientsButWhatTheyAreAskedFor(t *testing.T) {
+	env := []string{"DATABASE_URL=" + dbtest.URL(t), "LOG_LEVEL=debug"}
+	file := filepath.Join(t.TempDir(), "patients.ndjson")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := `{"resourceType":"Patient","id":"c1","name":[{"family":"Xyzzyfamilius","given":["Plughgivenus"]}],"birthDate":"1931-02-27"}` + "\n"
+	var said bytes.Buffer
+	run := func(args ...string) {
+		t.Helper()
+		code, out, errs := command(t, env, args...)
+		fmt.Fprintln(&said, args[0], code, out, errs)
+	}
+	write(good + `{"resourceType":"Patient","id":"c2","name":[{"family":"Xyzzyfamilius"}],"birthDate":"27 Xyzzyfeb"}` + "\n" + `{"resourceType":"Patient","Xyzzyfamilius` + "\n" + `Xyzzyfamilius` + "\n")
+	run("import", file)
+	c := dbtest.Conn(t, strings.TrimPrefix(env[0], "DATABASE_URL="))
+	if _, err := c.Exec(context.Background(), `UPDATE patients SET version = version + 1, resource_sha = ''; ALTER TABLE patients ADD CONSTRAINT provoked CHECK (birth_date <> '1931-02-28') NOT VALID`); err != nil {
+		t.Fatal(err)
+	}
+	write(strings.ReplaceAll(good, "1931-02-27", "1931-03-01") + strings.ReplaceAll(strings.ReplaceAll(good, "1931-02-27", "1931-02-28"), "c1", "c3"))
+	run("import", file)
+	run("import", "list")
+	run("import", "undo", "1")
+	run("import", "Xyzzyfamilius.ndjson.missing")
+	run("check")
+	run("migrate", "status")
+	run("user", "create", "--username", "ada", "--password", "short Xyzzypass")
+	text := strings.ReplaceAll(said.String(), "Xyzzyfamilius.ndjson.missing", "") // whoever gives a file that name has typed it
+	for _, mark := range []string{"Xyzzy", "Plugh", "1931-0"} {
+		if strings.Contains(text, mark) {
+			t.Errorf("%s is in\n%s", mark, text)
+		}
+	}
+	if !strings.Contains(text, "rejected") {
+		t.Error(text)
+	}
 }

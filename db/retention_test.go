@@ -29,9 +29,10 @@ func months(t *testing.T, c *pgx.Conn, ago ...int) (names []string) {
 // seal puts all events of some months under seals, as far as the function that drops them looks at it.
 func seal(t *testing.T, c *pgx.Conn, months ...string) {
 	t.Helper()
+	dbtest.Seals(t, c.Config().ConnString())
 	for _, m := range months {
 		must(t, c, `INSERT INTO audit_seals (block, month, ids, events, digest, key_id, seal, last_id, gaps)
-			SELECT coalesce((SELECT max(block) FROM audit_seals), 0) + 1, $1::date, range_agg(int8range(id, id, '[]')), count(*), '', '', '', max(id), '{}'
+			SELECT coalesce((SELECT max(block) FROM audit_seals), 0) + 1, $1::date, range_agg(int8range(id, id, '[]')), count(*), sha256(''), '', sha256(''), max(id), '{}'
 			FROM audit_events WHERE to_char(recorded AT TIME ZONE 'UTC', 'YYYY-MM') = $2`, m+"-01", m)
 	}
 }

@@ -127,7 +127,7 @@ func (s *site) walk() canaries {
 	s.load(canaryPatient)
 	path := "/patients/" + scan[string](s, `SELECT id::text FROM patients`)
 	stranger := s.browser()
-	for range 7 {
+	for range 6 {
 		expect("a wrong password", stranger.post("/login", "username", "clinician", "password", secrets["wrong password"]), 422, 429)
 	}
 	expect("a name that nobody has", stranger.post("/login", "username", secrets["name that nobody has"], "password", secrets["wrong password"]), 422, 429)

@@ -168,6 +168,14 @@ func Conn(t testing.TB, url string) *pgx.Conn {
 // Admin is a connection beside all tests' databases, for what cannot be done from within one.
 func Admin(t testing.TB) *pgx.Conn { return Conn(t, server.pg.URL("postgres")) }
 
+// Seals makes the table of seals where no migration has, so that what reads it can be tested by itself.
+func Seals(t testing.TB, url string) {
+	t.Helper()
+	exec(t, url, `CREATE TABLE IF NOT EXISTS audit_seals (block bigint PRIMARY KEY, sealed timestamptz NOT NULL DEFAULT clock_timestamp(), month date NOT NULL,
+		ids int8multirange NOT NULL, events integer NOT NULL, digest bytea NOT NULL, key_id text NOT NULL, seal bytea NOT NULL,
+		last_id bigint NOT NULL, gaps int8multirange NOT NULL)`)
+}
+
 // ServerLog is what PostgreSQL itself has written to its log so far.
 func ServerLog(t testing.TB) string {
 	t.Helper()
