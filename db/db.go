@@ -238,7 +238,7 @@ func Unavailable(err error) bool {
 // an operator has put there (raise_exception, which nothing of ours uses where a page is asked for). Nothing of the program is
 // broken then, and nothing was done: with the audit back, all goes on.
 func auditRefused(answer *pgconn.PgError) bool {
-	return strings.HasPrefix(answer.TableName, "audit_") || strings.Contains(answer.Message, "audit_events") || answer.Code == "P0001"
+	return strings.HasPrefix(answer.TableName, "audit_") || strings.Contains(answer.Message, "audit_") || answer.Code == "P0001"
 }
 
 // hideAddress keeps what went wrong and drops the address, which may hold a password. pgx quotes the whole string when
@@ -259,20 +259,40 @@ var speaksOfItself = []string{"08", "0A", "25", "26", "28", "3D", "3F", "40", "4
 // it was about (ASVS 16.2.5).
 func Loggable(err error) string {
 	text := err.Error()
-	var answer *pgconn.PgError
-	if !errors.As(err, &answer) || len(answer.Code) == 5 && slices.Contains(speaksOfItself, answer.Code[:2]) {
-		return text
+	for _, answer := range answers(err) {
+		if len(answer.Code) == 5 && slices.Contains(speaksOfItself, answer.Code[:2]) {
+			continue
+		}
+		about := "SQLSTATE " + answer.Code
+		for _, what := range []string{answer.TableName, answer.ColumnName, answer.ConstraintName, answer.Routine} {
+			if what != "" {
+				about += ", " + what
+			}
+		}
+		if !strings.Contains(text, answer.Error()) { // it was quoted in some other way
+			return "the database's answer (" + about + ")"
+		}
+		text = strings.ReplaceAll(text, answer.Error(), "the database's answer ("+about+")")
 	}
-	about := "SQLSTATE " + answer.Code
-	for _, what := range []string{answer.TableName, answer.ColumnName, answer.ConstraintName, answer.Routine} {
-		if what != "" {
-			about += ", " + what
+	return text
+}
+
+// answers are all of PostgreSQL's errors behind one.
+func answers(err error) (all []*pgconn.PgError) {
+	if answer, ok := err.(*pgconn.PgError); ok {
+		return []*pgconn.PgError{answer}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, answers(one)...)
+		}
+	case interface{ Unwrap() error }:
+		if one := e.Unwrap(); one != nil {
+			return answers(one)
 		}
 	}
-	if answer.Message == "" || !strings.Contains(text, answer.Error()) {
-		return "the database's answer (" + about + ")"
-	}
-	return strings.ReplaceAll(text, answer.Error(), "the database's answer ("+about+")")
+	return all
 }
 
 // refused is PostgreSQL's SQLSTATE behind an error, or "".
