@@ -56,7 +56,8 @@ func TestWhatIsLoggedOfAnErrorQuotesNoValue(t *testing.T) {
 		if strings.Contains(text, "Xyzzy") != shown || !strings.Contains(text, code) || !strings.HasPrefix(text, "list patients: ") {
 			t.Errorf("%s: %s", code, text)
 		}
-	}	several := db.Loggable(errors.Join(fmt.Errorf("one: %w", &pgconn.PgError{Code: "22P02", Message: "it says Xyzzy"}), fmt.Errorf("two: %w", &pgconn.PgError{Code: "23505", Message: "Plugh"})))
+	}
+	several := db.Loggable(errors.Join(fmt.Errorf("one: %w", &pgconn.PgError{Code: "22P02", Message: "it says Xyzzy"}), fmt.Errorf("two: %w", &pgconn.PgError{Code: "23505", Message: "Plugh"})))
 	if strings.Contains(several, "Xyzzy") || strings.Contains(several, "Plugh") || !strings.Contains(several, "22P02") || !strings.Contains(several, "23505") {
 		t.Error(several)
 	}
