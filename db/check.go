@@ -51,7 +51,7 @@ var auditChecks = []auditCheck{
 		sql: `SELECT coalesce(string_agg(DISTINCT 'missing or off on ' || p.oid::regclass, ', '), '')
 			FROM (` + partitions + `) p CROSS JOIN unnest(ARRAY['audit_events_append_only', 'audit_events_no_truncate']) n (name)
 			WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = n.name AND t.tgenabled IN ('O', 'A'))`},
-	{what: "audit privileges", good: "the program's role can add events and read them", result: CheckWarn, mend: migrateMends,
+	{what: "audit privileges", good: "none given beyond adding and reading", result: CheckWarn, mend: migrateMends,
 		sql: `SELECT coalesce(string_agg(DISTINCT 'the program''s role may ' || n.name || ' on ' || p.oid::regclass, ', '), '')
 			FROM (` + partitions + `) p JOIN pg_class c ON c.oid = p.oid CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) n (name)
 			WHERE NOT pg_has_role(c.relowner, 'MEMBER') AND has_table_privilege(p.oid, n.name)`},
