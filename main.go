@@ -88,6 +88,7 @@ type commands struct {
 	Audit  struct {
 		Verify auditVerifyCmd `cmd:"" help:"Say whether the audit is as it was sealed."`
 	} `cmd:"" help:"Prove the audit."`
+	Check       checkCmd       `cmd:"" help:"Look whether everything is as production needs it; each line says what would mend it."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -168,7 +169,7 @@ type rawSettings struct {
 	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
 	AuditKey            string `group:"Settings" env:"AUDIT_KEY" placeholder:"KEY" help:"Seals the audit: at least 32 characters, kept as long as the audit; a comma-separated list rotates. Better given in the environment."`
 	AuditLog            string `group:"Settings" env:"AUDIT_LOG" placeholder:"stdout" help:"stdout writes each audit event as a line of JSON too."`
-	AuditRetention      string `hidden:"" env:"AUDIT_RETENTION"`
+	AuditRetention      string `group:"Settings" env:"AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept (2192d, six years; less is refused in production)."`
 	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
 	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
 }
@@ -188,10 +189,35 @@ type settings struct {
 	dataDir, postgresBin                             string
 	logLevel                                         slog.Level
 	logFormat                                        string
+	retention                                        time.Duration // of the audit
 	warnings                                         []string
 }
 
 func (s settings) production() bool { return s.environment == "production" }
+
+// weakened names the settings with which this server is protected less than one with patients' data should be, for the audit. The
+// names alone: values are nobody's business there.
+func (s settings) weakened() (names []string) {
+	t, err := db.CheckAddress(s.databaseURL, s.databaseCA)
+	one, errRoles := db.OneRole(s.databaseURL, s.migrateURL)
+	for _, w := range []struct {
+		name string
+		weak bool
+	}{
+		{"ENVIRONMENT", !s.production()},
+		{"SESSION_SECRET_KEY", s.keyMadeUp},
+		{"SESSION_SECURE", !s.secure},
+		{"DATABASE_CA_CERT", err != nil || t.Exposed || t.Unverified},
+		{"DATABASE_MIGRATE_URL", errRoles != nil || one},
+		{"AUDIT_KEY", len(s.auditKeys) == 0},
+		{"AUDIT_RETENTION", s.retention < db.KeepAudit},
+	} {
+		if w.weak {
+			names = append(names, w.name)
+		}
+	}
+	return names
+}
 
 // readSettings checks everything and returns all that is wrong, each a sentence that names its setting.
 func readSettings(raw rawSettings) (settings, []string) {
@@ -276,12 +302,35 @@ func readSettings(raw rawSettings) (settings, []string) {
 	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
 		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
 	}
-	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr, "AUDIT_RETENTION": raw.AuditRetention} {
+	s.retention = readRetention(&s, raw.AuditRetention, bad)
+	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr} {
 		if value != "" {
 			s.warnings = append(s.warnings, name+" is set, but this version does nothing with it yet")
 		}
 	}
 	return s, problems
+}
+
+// readRetention takes days, such as 2192d, besides what time.ParseDuration takes.
+func readRetention(s *settings, text string, bad func(string, ...any)) time.Duration {
+	if text == "" {
+		return db.KeepAudit
+	}
+	keep, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16)
+		keep = time.Duration(n) * 24 * time.Hour
+	}
+	switch {
+	case err != nil || keep < 24*time.Hour:
+		bad("AUDIT_RETENTION must be a time of at least a day, such as 2192d")
+	case keep < db.KeepAudit && s.production():
+		bad("AUDIT_RETENTION must be 2192d (six years) or more in production: HIPAA asks for it (45 CFR 164.316)")
+	case keep < db.KeepAudit:
+		s.warnings = append(s.warnings, "AUDIT_RETENTION is less than six years (2192d), which production refuses")
+	}
+	return keep
 }
 
 func readKeys(s *settings, text string, bad func(string, ...any)) []string {
@@ -365,7 +414,7 @@ func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.databaseURL)
 
 func (a *app) openAt(url string) (*db.DB, error) {
 	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.databaseCA,
-		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion()}, a.log)
+		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion(), Retention: a.settings.retention}, a.log)
 }
 
 // openMigrated is for commands that may be the first ones on a database.
@@ -382,7 +431,8 @@ func (a *app) openMigrated(url string) (*db.DB, error) {
 }
 
 func (a *app) migrator() db.Migrator {
-	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log}
+	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log,
+		Actor: actor(), Program: programVersion()}
 }
 
 // actor is who types a command, for the audit.
@@ -420,6 +470,9 @@ func (serveCmd) Run(a *app) error {
 // serve answers requests until ctx ends, then lets those under way finish, for at most 8 s: platforms kill after 10.
 func (a *app) serve(d *db.DB, listener net.Listener) error {
 	s := a.settings
+	if err := d.RecordStart(a.ctx, actor(), s.weakened()); err != nil {
+		return err
+	}
 	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.sessionKeys, Lifetime: s.lifetime,
 		Secure: s.secure, ProxyHops: s.hops, Clinic: s.clinic, Help: s.help, Zone: s.zone, Locale: s.locale})
 	if err != nil {
@@ -462,7 +515,7 @@ func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
 	for {
 		bounded, cancel := context.WithTimeout(ctx, time.Minute)
 		if err := d.Housekeep(bounded); err != nil && ctx.Err() == nil {
-			log.Warn("housekeeping failed, it will be tried again", "error", err)
+			log.Warn("housekeeping failed, it will be tried again", "error", db.Loggable(err))
 		}
 		cancel()
 		select {
@@ -1191,7 +1244,7 @@ func (c demoCmd) Run(a *app) error {
 	}
 	a.settings.databaseURL = server.URL("chartroom")
 	a.settings.migrateURL, a.settings.databaseCA = a.settings.databaseURL, ""
-	a.settings.sessionKeys = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}
+	a.settings.sessionKeys, a.settings.keyMadeUp = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}, false
 	d, err := a.openMigrated(a.settings.databaseURL)
 	if err != nil {
 		return err
@@ -1327,11 +1380,8 @@ seal that was kept outside of the database: the server logs one each minute in w
 command prints the newest. AUDIT_KEY must be the server's, with the keys that it had before. Exit 1: something is wrong.`
 }
 
-// auditKept is how long events are kept at least: six years (45 CFR 164.316(b)(2)(i)).
-const auditKept = 2192 * 24 * time.Hour
-
 func (c auditVerifyCmd) Run(a *app) error {
-	o := db.VerifyOptions{Keys: a.settings.auditKeys, Retention: auditKept}
+	o := db.VerifyOptions{Keys: a.settings.auditKeys, Retention: a.settings.retention}
 	if c.Anchor != "" {
 		anchor, err := db.ParseAnchor(c.Anchor)
 		if err != nil {
@@ -1357,6 +1407,67 @@ func (c auditVerifyCmd) Run(a *app) error {
 		err = fmt.Errorf("the audit is not as it was sealed: block %d %s", r.Bad.Block, r.Bad.Reason)
 	}
 	return err
+}
+
+type checkCmd struct {
+	needsDatabase
+	JSON bool `help:"As JSON."`
+}
+
+// Help says what the one line does not.
+func (checkCmd) Help() string {
+	return `Each line is pass, warn or fail, and says what mends it. Exit 1 when one fails. Nothing is changed. This version looks at the
+audit alone.`
+}
+
+func (c checkCmd) Run(a *app) error {
+	d, err := a.openDB()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	lines := append(a.settings.checkAudit(), d.CheckAudit(a.ctx)...)
+	if c.JSON {
+		err = json.NewEncoder(a.stdout).Encode(lines)
+	} else {
+		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		for _, l := range lines {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", l.Result, l.What, l.Found)
+			if l.Mend != "" {
+				fmt.Fprintf(table, "\t\t-> %s\n", l.Mend)
+			}
+		}
+		err = table.Flush()
+	}
+	failed := 0
+	for _, l := range lines {
+		if l.Result == db.CheckFail {
+			failed++
+		}
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("failed: %d of %d; each says above what mends it", failed, len(lines))
+	}
+	return err
+}
+
+// checkAudit are the lines that the settings alone decide.
+func (s settings) checkAudit() []db.Check {
+	key := db.Check{What: "audit key", Result: db.CheckPass, Found: "AUDIT_KEY is set and long enough"}
+	const makeOne = "`openssl rand -hex 32` makes one; keep it for as long as the audit, apart from the database"
+	if len(s.auditKeys) == 0 {
+		key = db.Check{What: "audit key", Result: db.CheckWarn, Found: "AUDIT_KEY is not set: whoever can write to the database can seal anew what they changed", Mend: makeOne}
+	}
+	roles := db.Check{What: "database roles", Result: db.CheckPass, Found: "the program's role is not the one that owns the tables"}
+	if one, err := db.OneRole(s.databaseURL, s.migrateURL); err != nil || one {
+		roles = db.Check{What: "database roles", Result: db.CheckWarn, Found: "one role owns the tables and serves: it could switch the audit's triggers off",
+			Mend: "give DATABASE_MIGRATE_URL the tables' owner, and DATABASE_URL another role; the next start grants it what it needs"}
+	}
+	retention := db.Check{What: "audit retention", Result: db.CheckPass, Found: fmt.Sprintf("%d days", int(s.retention.Hours()/24))}
+	if s.retention < db.KeepAudit {
+		retention.Result, retention.Mend = db.CheckWarn, "set AUDIT_RETENTION to 2192d (six years) or more"
+	}
+	return []db.Check{key, roles, retention}
 }
 
 type healthcheckCmd struct{}

@@ -170,7 +170,7 @@ func (d *DB) readForChange(ctx context.Context, v Viewer, id string, base *int) 
 		SELECT `+auditValues+`, CASE WHEN o.id IS NULL AND @base::integer IS NOT NULL THEN 'patient-change' ELSE 'patient-open' END,
 		       CASE WHEN o.id IS NULL THEN 'refused' ELSE 'success' END, array_remove(ARRAY[o.id], NULL), '{}'
 		FROM viewer v LEFT JOIN opened o ON true
-		WHERE o.id IS NULL OR o.version IS DISTINCT FROM @base::integer
+		WHERE v.allowed AND (o.id IS NULL OR o.version IS DISTINCT FROM @base::integer)
 	)
 	SELECT `+whoColumns+`, o.id::text, o.version, o.updated_at, o.updated_by, o.import_id, o.resource, o.base
 	FROM viewer v LEFT JOIN opened o ON true`, args)
@@ -398,7 +398,7 @@ func auditedWriting(action, detail string) string {
 		       CASE WHEN a.yes OR EXISTS (SELECT 1 FROM written) THEN 'success' ELSE 'refused' END,
 		       CASE WHEN a.yes THEN ARRAY(SELECT id FROM likely ORDER BY n) ELSE ARRAY(SELECT id FROM written) END,
 		       CASE WHEN a.yes THEN '{"duplicates": true}'::jsonb ELSE ` + detail + ` END
-		FROM viewer v, asked a
+		FROM viewer v, asked a WHERE v.allowed
 	)`
 }
 

@@ -60,7 +60,7 @@ func (d *DB) takeImported(ctx context.Context, v Viewer, c Decision) (Who, error
 	), audited AS (
 		INSERT INTO audit_events (`+auditColumns+`)
 		SELECT `+auditValues+`, 'conflict-take', 'refused', ARRAY(SELECT id FROM found), '{}' FROM viewer v
-		WHERE NOT EXISTS (SELECT 1 FROM found WHERE resource IS NOT NULL)
+		WHERE v.allowed AND NOT EXISTS (SELECT 1 FROM found WHERE resource IS NOT NULL)
 	)
 	SELECT `+whoColumns+`, f.id IS NOT NULL AS found, f.resource, f.resource_sha FROM viewer v LEFT JOIN found f ON true`, args)
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *DB) keepHere(ctx context.Context, v Viewer, c Decision) (Who, error) {
 		INSERT INTO audit_events (`+auditColumns+`)
 		SELECT `+auditValues+`, 'conflict-keep', CASE WHEN EXISTS (SELECT 1 FROM kept) THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM found), jsonb_build_object('import', @import_id::integer)
-		FROM viewer v
+		FROM viewer v WHERE v.allowed
 	)
 	SELECT `+whoColumns+`, EXISTS (SELECT 1 FROM found) AS found, EXISTS (SELECT 1 FROM kept) AS kept FROM viewer v`,
 		d.decisionArgs(v, c))

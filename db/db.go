@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,15 +36,18 @@ type Config struct {
 	SessionKeys []string      // the first signs, all are accepted; none for commands that know no sessions
 	Idle        time.Duration // a session ends after this long without a person's action
 	Program     string        // version, noted in audit events
+	Retention   time.Duration // how long audit events are kept; 0 is KeepAudit
 }
 
 // DB is a pool of connections with the program's queries on it. It is safe for concurrent use.
 type DB struct {
-	pool     *pgxpool.Pool
-	sessions *SessionStore
-	idle     time.Duration
-	program  string
-	crowded  atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
+	pool      *pgxpool.Pool
+	sessions  *SessionStore
+	idle      time.Duration
+	program   string
+	retention time.Duration
+	refusals  bounded
+	crowded   atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
 }
 
 // Open makes the pool and waits for the database to answer, up to 30 s: containers often start side by side.
@@ -64,7 +68,10 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	d := &DB{pool: pool, idle: c.Idle, program: c.Program}
+	d := &DB{pool: pool, idle: c.Idle, program: c.Program, retention: c.Retention}
+	if d.retention == 0 {
+		d.retention = KeepAudit
+	}
 	if len(c.SessionKeys) > 0 {
 		d.sessions = newSessionStore(pool, c.SessionKeys, c.Program)
 	}
@@ -201,7 +208,8 @@ func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 }
 
 // Unavailable says that the database could not be asked or could not answer now, so that trying later makes sense:
-// no connection, a shutdown or switch-over, no connection slot, somebody else in the way, or our own deadline.
+// no connection, a shutdown or switch-over, no connection slot, somebody else in the way, our own deadline, or an audit that takes
+// no event.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	var answer *pgconn.PgError
@@ -212,6 +220,9 @@ func Unavailable(err error) bool {
 	case errors.As(err, &connect):
 		return true
 	case errors.As(err, &answer):
+		if auditRefused(answer) {
+			return true
+		}
 		switch answer.Code {
 		case "57P01", "57P02", "57P03", "57014", "55P03", "25006", "40P01":
 			return true
@@ -223,6 +234,13 @@ func Unavailable(err error) bool {
 	return pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
 }
 
+// auditRefused says that it was the audit that did not take its event: a constraint, a privilege, a partition or a trigger that
+// an operator has put there (raise_exception, which nothing of ours uses where a page is asked for). Nothing of the program is
+// broken then, and nothing was done: with the audit back, all goes on.
+func auditRefused(answer *pgconn.PgError) bool {
+	return strings.HasPrefix(answer.TableName, "audit_") || strings.Contains(answer.Message, "audit_") || answer.Code == "P0001"
+}
+
 // hideAddress keeps what went wrong and drops the address, which may hold a password. pgx quotes the whole string when
 // it cannot parse it.
 func hideAddress(err error) error {
@@ -231,6 +249,50 @@ func hideAddress(err error) error {
 		return errors.New("it is neither a postgres:// address nor a keyword=value string that libpq would take")
 	}
 	return err
+}
+
+// speaksOfItself are the classes of PostgreSQL's errors whose messages speak of the server, of names in the schema or of the statement.
+// Those of all others may quote a value, as "invalid input syntax for type date" does.
+var speaksOfItself = []string{"08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+
+// Loggable is an error as text for a log: with PostgreSQL's message where that cannot hold anybody's data, else with its code and what
+// it was about (ASVS 16.2.5).
+func Loggable(err error) string {
+	text := err.Error()
+	for _, answer := range answers(err) {
+		if len(answer.Code) == 5 && slices.Contains(speaksOfItself, answer.Code[:2]) {
+			continue
+		}
+		about := "SQLSTATE " + answer.Code
+		for _, what := range []string{answer.TableName, answer.ColumnName, answer.ConstraintName, answer.Routine} {
+			if what != "" {
+				about += ", " + what
+			}
+		}
+		if !strings.Contains(text, answer.Error()) { // it was quoted in some other way
+			return "the database's answer (" + about + ")"
+		}
+		text = strings.ReplaceAll(text, answer.Error(), "the database's answer ("+about+")")
+	}
+	return text
+}
+
+// answers are all of PostgreSQL's errors behind one.
+func answers(err error) (all []*pgconn.PgError) {
+	if answer, ok := err.(*pgconn.PgError); ok {
+		return []*pgconn.PgError{answer}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, answers(one)...)
+		}
+	case interface{ Unwrap() error }:
+		if one := e.Unwrap(); one != nil {
+			return answers(one)
+		}
+	}
+	return all
 }
 
 // refused is PostgreSQL's SQLSTATE behind an error, or "".

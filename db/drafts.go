@@ -92,7 +92,7 @@ func (d *DB) Draft(ctx context.Context, v Viewer, patient string) (Draft, error)
 	}
 	args := d.viewerArgs(v)
 	args["form"], args["age"] = form, DraftAge
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`
+	rows, err := d.pool.Query(ctx, viewerCTE+`
 	SELECT `+whoColumns+`, k.form, k.sealed, k.saved_at
 	FROM viewer v LEFT JOIN drafts k ON v.allowed AND k.user_id = v.user_id AND k.form = @form AND k.saved_at > now() - @age::interval`, args)
 	if err != nil {
@@ -113,7 +113,7 @@ func (d *DB) DropDraft(ctx context.Context, v Viewer, patient string) error {
 	}
 	args := d.viewerArgs(v)
 	args["form"] = form
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`, dropped AS (
+	rows, err := d.pool.Query(ctx, viewerCTE+`, dropped AS (
 		DELETE FROM drafts d USING viewer v WHERE v.allowed AND d.user_id = v.user_id AND d.form = @form
 	)
 	SELECT `+whoColumns+` FROM viewer v`, args)

@@ -49,7 +49,7 @@ func (d *DB) ExportPatients(ctx context.Context, v Viewer, q ListQuery, format s
 	)`, `(SELECT yes FROM permitted)`, `INSERT INTO audit_events (`+auditColumns+`)
 		SELECT `+auditValues+`, 'export', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
 		       jsonb_build_object('format', @format::text, 'searched', @searched::boolean, 'filtered', @filtered::boolean)
-		FROM viewer v, permitted WHERE @first::boolean OR EXISTS (SELECT 1 FROM page)`) + `
+		FROM viewer v, permitted WHERE v.allowed AND (@first::boolean OR EXISTS (SELECT 1 FROM page))`) + `
 		SELECT ` + whoColumns + `, ` + exportColumns + ` FROM viewer v LEFT JOIN page p ON true ORDER BY p.n`
 	type row struct {
 		Who

@@ -111,7 +111,7 @@ func TestAnExportIsTheListAsFilteredAndForThoseAllowed(t *testing.T) {
 	if n, err := count(viewer, q); n != 0 || !errors.Is(err, db.ErrForbidden) {
 		t.Errorf("a viewer: %d, %v", n, err)
 	}
-	if value[int](t, c, `SELECT count(*) FROM audit_events WHERE action = 'export' AND outcome = 'refused' AND actor = 'ada'`) != 1 {
+	if value[int](t, c, `SELECT count(*) FROM audit_events WHERE action = 'access' AND outcome = 'refused' AND actor = 'ada'`) != 1 {
 		t.Error("the refusal was not recorded")
 	}
 	q.UserID = 99

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -108,9 +109,15 @@ type LinkInfo struct {
 
 const linkIsGood = `FROM account_links l JOIN users u ON u.id = l.user_id WHERE l.token = @token AND l.expires_at > now() AND u.is_active`
 
-// OpenLink looks a link up without using it. One that was used, is over or never was is ErrNotFound.
-func (d *DB) OpenLink(ctx context.Context, token string) (LinkInfo, error) {
-	return d.openLink(ctx, d.pool, token, "")
+// OpenLink looks a link up without using it. One that was used, is over or never was is ErrNotFound, and on record.
+func (d *DB) OpenLink(ctx context.Context, token string, from Viewer) (LinkInfo, error) {
+	l, err := d.openLink(ctx, d.pool, token, "")
+	if errors.Is(err, ErrNotFound) {
+		if failed := d.refuseLink(ctx, from); failed != nil {
+			return l, failed
+		}
+	}
+	return l, err
 }
 
 func (d *DB) openLink(ctx context.Context, q querier, token, lock string) (LinkInfo, error) {
@@ -133,7 +140,7 @@ func (d *DB) openLink(ctx context.Context, q querier, token, lock string) (LinkI
 // stands for a second factor (ASVS 6.4.3). Words are further ones that the password must not be made of; one that is not
 // taken is a PasswordProblem and leaves the link as it is, as ErrBusy does.
 func (d *DB) UseLink(ctx context.Context, token, password string, from Viewer, words ...string) error {
-	l, err := d.OpenLink(ctx, token)
+	l, err := d.OpenLink(ctx, token, from)
 	if err != nil {
 		return err
 	}

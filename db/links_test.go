@@ -89,7 +89,7 @@ func TestLinksOfUsersWhoMayNotGetIn(t *testing.T) {
 	}
 	for what, do := range map[string]string{"expired": `UPDATE account_links SET expires_at = now()`, "disabled by hand": `UPDATE users SET is_active = NULL`} {
 		must(t, c, do)
-		if _, err := d.OpenLink(ctx, l.Token); !errors.Is(err, db.ErrNotFound) {
+		if _, err := d.OpenLink(ctx, l.Token, db.Viewer{Client: from}); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
 		if err := d.UseLink(ctx, l.Token, goodPassword, db.Viewer{}); !errors.Is(err, db.ErrNotFound) {
@@ -98,7 +98,7 @@ func TestLinksOfUsersWhoMayNotGetIn(t *testing.T) {
 		must(t, c, `UPDATE account_links SET expires_at = now() + interval '1 hour'`)
 		must(t, c, `UPDATE users SET is_active = true`)
 	}
-	if _, err := d.OpenLink(ctx, l.Token); err != nil {
+	if _, err := d.OpenLink(ctx, l.Token, db.Viewer{Client: from}); err != nil {
 		t.Error(err)
 	}
 	if err := d.DisableUser(ctx, shell, ada); err != nil {
@@ -110,7 +110,7 @@ func TestLinksOfUsersWhoMayNotGetIn(t *testing.T) {
 	if err := d.EnableUser(ctx, shell, ada); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.OpenLink(ctx, l.Token); !errors.Is(err, db.ErrNotFound) {
+	if _, err := d.OpenLink(ctx, l.Token, db.Viewer{Client: from}); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("a link from before the user was disabled: %v", err)
 	}
 	if problem := (db.PasswordProblem{}); !errors.As(d.UseLink(ctx, makeLink(t, d, ada), "short", db.Viewer{}), &problem) {

@@ -161,7 +161,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + `),
 		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
-		FROM viewer v, permitted
+		FROM viewer v, permitted WHERE v.allowed
 	)` + selectPage
 	rows, err := d.pool.Query(ctx, statement, named(b.args))
 	if err != nil {

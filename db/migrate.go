@@ -31,6 +31,8 @@ type Migrator struct {
 	CACert string
 	Files  fs.FS // NNNNNN_noun.up.sql and .down.sql
 	Log    *slog.Logger
+
+	Actor, Program string // for the audit: who started this, and the program's version
 }
 
 // SchemaStatus tells where a database's schema stands.
@@ -62,7 +64,7 @@ func (m Migrator) Up(ctx context.Context) error {
 			return err
 		}
 		// Not a migration: each month needs one more partition, whatever the schema's version.
-		if _, err := conn.Exec(ctx, `SELECT audit_events_make_partitions(24)`); err != nil {
+		if _, err := conn.Exec(ctx, `SELECT audit_events_make_partitions(@months)`, pgx.NamedArgs{"months": monthsAhead}); err != nil {
 			// There are two years of them, and a default one: no reason not to start.
 			m.Log.Warn("the audit's partitions for the coming months could not be made, the next start tries again", "error", err)
 		}
@@ -87,10 +89,15 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 		GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, ended_sessions, patients, patient_resources, patient_terms,
 			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts TO role;
 		GRANT SELECT, INSERT ON name_words, name_typos TO role;
+		REVOKE ALL ON audit_events FROM role;
+		REVOKE ALL ON SEQUENCE audit_events_id_seq FROM role;
 		GRANT SELECT, INSERT ON audit_events TO role;
 		GRANT SELECT, INSERT ON audit_seals TO role;
 		GRANT SELECT ON schema_migrations TO role;
-		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;`, "TO role", "TO "+role))
+		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;
+		GRANT EXECUTE ON FUNCTION audit_events_make_partitions(integer), audit_events_drop(interval) TO role;
+		SELECT audit_events_guard(c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'audit_events'::regclass;`, " role;", " "+role+";"))
 	if err != nil {
 		return fmt.Errorf("grant the tables to the role of DATABASE_URL: %w", err)
 	}
@@ -327,18 +334,27 @@ func (m Migrator) open(cfg *pgx.ConnConfig) (*migrate.Migrate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return migrate.NewWithInstance("iofs", clearing{files}, "pgx5", driver)
+	return migrate.NewWithInstance("iofs", clearing{files, m}, "pgx5", driver)
 }
 
 // clearing makes each migration remove its own dirty mark in the implicit transaction that its statements share. A mark
 // that stands then means "rolled back", never "perhaps applied", and can be repaired without a person. It begins by
 // making sure that the mark is still its own: the process that set it may be dead, and another one have taken over.
 // lock_not_available (55P03) makes the runner look again.
-type clearing struct{ source.Driver }
+//
+// Each also records itself, where the audit stands (again, or still) when it is done.
+type clearing struct {
+	source.Driver
+	m Migrator
+}
 
 func (c clearing) ReadUp(v uint) (io.ReadCloser, string, error) {
+	from := 0
+	if before, err := c.Driver.Prev(v); err == nil {
+		from = int(before)
+	}
 	r, id, err := c.Driver.ReadUp(v)
-	return guarded(int(v), r, id, err)
+	return guarded(int(v), c.m.event(from, int(v)), r, id, err)
 }
 
 func (c clearing) ReadDown(v uint) (io.ReadCloser, string, error) {
@@ -347,10 +363,23 @@ func (c clearing) ReadDown(v uint) (io.ReadCloser, string, error) {
 		to = int(before)
 	}
 	r, id, err := c.Driver.ReadDown(v)
-	return guarded(to, r, id, err)
+	return guarded(to, c.m.event(int(v), max(to, 0)), r, id, err)
 }
 
-func guarded(marked int, r io.ReadCloser, id string, err error) (io.ReadCloser, string, error) {
+// event is the statement that records a migration, inside its transaction. It is text, because the file's statements share a
+// transaction only when they go to the server as one.
+func (m Migrator) event(from, to int) string {
+	return fmt.Sprintf(`DO $chartroom_audit$ BEGIN IF to_regclass('audit_events') IS NOT NULL THEN
+		INSERT INTO audit_events (action, outcome, actor, program, detail)
+		VALUES ('migration', 'success', %s, %s, '{"from": %d, "to": %d}'); END IF; END $chartroom_audit$;`, literal(m.Actor), literal(m.Program), from, to)
+}
+
+// literal quotes text for a DO block of ours, and leaves out what could end it.
+func literal(text string) string {
+	return "'" + strings.NewReplacer("'", "''", `\`, "", "$", "", "\x00", "").Replace(strings.ToValidUTF8(text, "")) + "'"
+}
+
+func guarded(marked int, event string, r io.ReadCloser, id string, err error) (io.ReadCloser, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
@@ -361,7 +390,7 @@ func guarded(marked int, r io.ReadCloser, id string, err error) (io.ReadCloser, 
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(strings.NewReader(before), r, strings.NewReader("\n;UPDATE schema_migrations SET dirty = false;")), r}, id, nil
+	}{io.MultiReader(strings.NewReader(before), r, strings.NewReader("\n;"+event+" UPDATE schema_migrations SET dirty = false;")), r}, id, nil
 }
 
 func (m Migrator) status(ctx context.Context, conn *pgx.Conn) (SchemaStatus, error) {

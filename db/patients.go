@@ -88,7 +88,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		INSERT INTO audit_events (`+auditColumns+`)
 		SELECT `+auditValues+`, 'patient-open', CASE WHEN EXISTS (SELECT 1 FROM opened) THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM opened), '{}'
-		FROM viewer v
+		FROM viewer v WHERE v.allowed
 	)
 	SELECT `+whoColumns+`, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
 	       p.version, p.updated_by, p.import_id, p.resource, p.history, p.conflict_import, p.conflict_received, p.conflict_resource

@@ -205,39 +205,3 @@ func newUUID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
-
-// Housekeep removes what has expired: sessions beyond their lifetime, idle for too long, or of users who may not have one;
-// tombstones that no longer guard anything; what was counted of sign-ins; browsers not seen for a year; links; drafts.
-// Only one process at a time does it.
-func (d *DB) Housekeep(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		var mine bool
-		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('chartroom housekeeping'))`).Scan(&mine); err != nil || !mine {
-			return err
-		}
-		// A user disabled by hand may be enabled by hand before the sessions are idle: they are not to come back.
-		_, err := tx.Exec(ctx, endCTE+`
-			DELETE FROM sessions s USING note, users u
-			WHERE u.id = s.user_id AND (s.expiry <= now() OR s.last_seen_at <= now() - @idle::interval
-				OR u.is_active IS NOT TRUE OR u.session_epoch <> s.epoch)`,
-			endArgs(endNote{action: "session-expired"}, d.program, pgx.NamedArgs{"idle": d.idle}))
-		if err != nil {
-			return fmt.Errorf("remove expired sessions: %w", err)
-		}
-		for _, old := range []string{
-			// A day more than needed: the clocks of this program and of the database may differ.
-			`DELETE FROM ended_sessions WHERE expiry < now() - interval '1 day'`,
-			`DELETE FROM sign_in_throttle t USING (SELECT kind, subject FROM sign_in_throttle
-				WHERE last_at < now() - interval '1 day' AND (kind = 'client' OR failures < 100) ORDER BY kind, subject FOR UPDATE SKIP LOCKED) old
-			 WHERE t.kind = old.kind AND t.subject = old.subject`,
-			`DELETE FROM known_devices WHERE last_at < now() - interval '1 year'`,
-			`DELETE FROM account_links WHERE expires_at < now() AND kind = 'reset'`, // an invitation says that nobody has the password yet
-			`DELETE FROM drafts WHERE saved_at < now() - interval '1 hour'`,
-		} {
-			if _, err := tx.Exec(ctx, old); err != nil {
-				return fmt.Errorf("remove what is over: %w", err)
-			}
-		}
-		return nil
-	})
-}

@@ -38,6 +38,7 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	if wait, err := d.mustWait(ctx, args); err != nil {
 		return SignedIn{}, fmt.Errorf("look up failed sign-ins: %w", err)
 	} else if wait > 0 {
+		d.refusals.leave("sign-in", refusedThrottled, 1)
 		return SignedIn{}, Throttled{After: wait}
 	}
 	leave, err := hashing.enter()
@@ -53,10 +54,8 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 		return SignedIn{}, fmt.Errorf("look up the account: %w", err)
 	}
 	if a.Wait > 0 {
-		if a.Noted {
-			if err := d.auditRefusal(certain, a, f.From, "throttled"); err != nil {
-				return SignedIn{}, err
-			}
+		if err := d.auditThrottled(certain, a, f.From); err != nil {
+			return SignedIn{}, err
 		}
 		return SignedIn{}, Throttled{After: a.Wait}
 	}
@@ -119,15 +118,37 @@ func (d *DB) refuse(ctx context.Context, a attempt, from Viewer, kind string) er
 
 // auditRefusal never says the name that was typed, when nobody has it: people type passwords into that field.
 func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind string) error {
+	return d.auditRefusalWith(ctx, a, from, kind, 0)
+}
+
+func (d *DB) auditRefusalWith(ctx context.Context, a attempt, from Viewer, kind string, leftOut int) error {
 	_, err := d.pool.Exec(ctx, `
 		INSERT INTO audit_events (action, outcome, actor_id, actor, client, request_id, program, detail)
-		VALUES ('sign-in', 'refused', @id, @username, @client::inet, @request_id, @program, jsonb_build_object('kind', @kind::text))`,
+		VALUES ('sign-in', 'refused', @id, @username, @client::inet, @request_id, @program,
+		        jsonb_strip_nulls(jsonb_build_object('kind', @kind::text, 'left_out', nullif(@left_out::integer, 0))))`,
 		pgx.NamedArgs{"id": a.ID, "username": deref(a.Username), "client": clientText(from.Client),
-			"request_id": from.RequestID, "program": d.program, "kind": kind})
+			"request_id": from.RequestID, "program": d.program, "kind": kind, "left_out": leftOut})
 	if err != nil {
 		return fmt.Errorf("record a refused sign-in: %w", err)
 	}
 	return nil
+}
+
+// auditThrottled records the first refusal of each delay, within what a minute takes, and counts the others.
+func (d *DB) auditThrottled(ctx context.Context, a attempt, from Viewer) error {
+	if !a.Noted {
+		d.refusals.leave("sign-in", refusedThrottled, 1)
+		return nil
+	}
+	leftOut, ok := d.refusals.allow("sign-in", refusedThrottled, time.Now())
+	if !ok {
+		return nil
+	}
+	err := d.auditRefusalWith(ctx, a, from, refusedThrottled, leftOut)
+	if err != nil {
+		d.refusals.leave("sign-in", refusedThrottled, leftOut+1)
+	}
+	return err
 }
 
 // upgradeHash replaces a hash by today's, unless somebody changed it meanwhile. A password that is shorter than the

@@ -124,7 +124,7 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 		INSERT INTO audit_events (` + auditColumns + `)
 		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
 		       '{"searched": true, "similar": true}'
-		FROM viewer v, permitted WHERE EXISTS (SELECT 1 FROM page) OR NOT yes
+		FROM viewer v, permitted WHERE v.allowed AND (EXISTS (SELECT 1 FROM page) OR NOT yes)
 	)` + selectPage
 	rows, err := d.pool.Query(ctx, sql, named(b.args))
 	if err != nil {

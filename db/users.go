@@ -43,7 +43,7 @@ func (d *DB) Users(ctx context.Context, v Viewer, text, after string) (UserList,
 	}
 	args := d.viewerArgs(v)
 	args["text"], args["after"], args["limit"] = "%"+likeEscape.Replace(text)+"%", after, usersOnPage+1
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`
+	rows, err := d.pool.Query(ctx, viewerCTE+`
 		SELECT `+whoColumns+`, (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.username COLLATE "C"), '[]') FROM (
 			SELECT `+userRowColumns+` FROM users u
 			WHERE v.allowed AND (u.username ILIKE @text OR u.email ILIKE @text) AND u.username COLLATE "C" > @after
@@ -77,7 +77,7 @@ type UserPage struct {
 func (d *DB) OpenUser(ctx context.Context, v Viewer, id int) (UserPage, error) {
 	args := d.viewerArgs(v)
 	args["id"] = id
-	rows, err := d.pool.Query(ctx, viewerCTE+refusedCTE+`
+	rows, err := d.pool.Query(ctx, viewerCTE+`
 		SELECT `+whoColumns+`, (SELECT to_jsonb(r) FROM (SELECT `+userRowColumns+` FROM users u WHERE u.id = nullif(@id, 0) AND v.allowed) r) AS "user",
 		       CASE WHEN v.allowed THEN `+aliveSessions("@id", "v.session_id")+` ELSE '[]' END AS alive,
 		       CASE WHEN v.allowed THEN `+signInsOf("@id")+` ELSE '[]' END AS sign_ins,

@@ -88,7 +88,7 @@ func (s *Server) dropDraft(r *http.Request, e entry) {
 	ctx, cancel := durable(r.Context())
 	defer cancel()
 	if err := s.DB.DropDraft(ctx, scopeOf(r).viewer, e.patient()); err != nil && !errors.Is(err, db.ErrNoSession) {
-		s.Log.Warn("drop the draft of a saved form", "request", scopeOf(r).id, "error", err)
+		s.Log.Warn("drop the draft of a saved form", "request", scopeOf(r).id, "error", db.Loggable(err))
 	}
 }
 

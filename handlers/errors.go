@@ -44,7 +44,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := s.describe(err)
 	sc := scopeOf(r)
 	if e.status >= 500 {
-		s.Log.Error("request failed", "request", sc.id, "route", sc.pattern, "status", e.status, "error", err)
+		s.Log.Error("request failed", "request", sc.id, "route", sc.pattern, "status", e.status, "error", db.Loggable(err))
 	}
 	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

@@ -24,7 +24,8 @@ var exportKinds = map[string]string{
 // exportPatients streams the list as filtered, for as long as it takes and the browser listens.
 func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" { // a link elsewhere must not fill somebody's disk with patients
-		return httpError{http.StatusForbidden, "This download was asked for by another site", "Open the list of patients and export it from there."}
+		return s.refuseForm(nil, r, db.RefusedSite, httpError{http.StatusForbidden, "This download was asked for by another site",
+			"Open the list of patients and export it from there."})
 	}
 	format := cmp.Or(r.URL.Query().Get("format"), db.FormatNDJSON)
 	if exportKinds[format] == "" {
@@ -66,7 +67,7 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil && d.begun {
 		// The status has been sent. Only a connection that breaks tells the browser that this is not all.
-		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", err)
+		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", db.Loggable(err))
 		panic(http.ErrAbortHandler)
 	}
 	return err

@@ -15,7 +15,7 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) showInvite(w http.ResponseWriter, r *http.Request, status int, i views.Invite) error {
 	token := r.PathValue("token")
-	l, err := s.DB.OpenLink(r.Context(), token)
+	l, err := s.DB.OpenLink(r.Context(), token, scopeOf(r).viewer)
 	if errors.Is(err, db.ErrNotFound) {
 		s.showInviteOver(w, r)
 		return nil

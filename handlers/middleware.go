@@ -67,7 +67,8 @@ func (s *Server) logged(mux *http.ServeMux) http.Handler {
 				"ms", float64(time.Since(start).Microseconds())/1000, "request", sc.id)
 		}()
 		if err := crossOrigin.Check(r); err != nil {
-			s.fail(rec, r, httpError{http.StatusForbidden, "This form came from another site", "For your safety it was not accepted. Open the page again from here."})
+			s.fail(rec, r, s.refuseForm(mux, r, db.RefusedSite, httpError{http.StatusForbidden, "This form came from another site",
+				"For your safety it was not accepted. Open the page again from here."}))
 			return
 		}
 		s.dispatch(mux, rec, r)
@@ -116,10 +117,8 @@ func (s *Server) serve(rt route) http.Handler {
 				s.fail(w, r, fmt.Errorf("panic"))
 			}
 		}()
-		if c, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
-			sc.viewer.Token = c.Value
-		}
-		sc.viewer.Roles, sc.viewer.Fresh = rt.access.roles(), rt.fresh
+		sc.viewer.Token = s.sessionToken(r)
+		sc.viewer.Roles, sc.viewer.Fresh, sc.viewer.Route = rt.access.roles(), rt.fresh, rt.pattern
 		if err := s.admit(rt, r); err != nil {
 			s.fail(w, r, err)
 			return
@@ -144,9 +143,32 @@ func (s *Server) admit(rt route, r *http.Request) error {
 		return err
 	}
 	if rt.access != public && !s.formTokenFits(r.PostForm.Get("csrf_token"), token) {
-		return httpError{http.StatusForbidden, "This page is out of date", "It was made before you signed in again. Reload it and try once more."}
+		return s.refuseForm(nil, r, db.RefusedFormToken, httpError{http.StatusForbidden, "This page is out of date",
+			"It was made before you signed in again. Reload it and try once more."})
 	}
 	return nil
+}
+
+// refuseForm puts the refusal of a form on record (ASVS 16.3.3) and gives the answer. It is refused in any case: that it could
+// not be recorded only changes what is said. Before a route has the request, mux says which one it asks for.
+func (s *Server) refuseForm(mux *http.ServeMux, r *http.Request, kind string, answer httpError) error {
+	v := scopeOf(r).viewer
+	if mux != nil {
+		_, v.Route = mux.Handler(r)
+		v.Token = s.sessionToken(r)
+	}
+	if err := s.DB.RefuseForm(r.Context(), v, kind); err != nil {
+		return err
+	}
+	return answer
+}
+
+func (s *Server) sessionToken(r *http.Request) string {
+	c, err := r.Cookie(s.sessions.Cookie.Name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
 // parseForm reads a form strictly: each field once, as text that PostgreSQL can hold.

@@ -112,9 +112,10 @@ func (s *Server) keepTyped(w http.ResponseWriter, r *http.Request, e entry, err 
 	if s.describe(err).status != http.StatusServiceUnavailable {
 		return err
 	}
-	s.Log.Error("request failed", "request", scopeOf(r).id, "route", scopeOf(r).pattern, "status", http.StatusServiceUnavailable, "error", err)
+	s.Log.Error("request failed", "request", scopeOf(r).id, "route", scopeOf(r).pattern, "status", http.StatusServiceUnavailable, "error", db.Loggable(err))
 	w.Header().Set("Retry-After", "5")
-	e.failure = "Chartroom cannot reach its data right now, so nothing was saved. What you typed stands below: try again in a few seconds."
+	e.failure = "Chartroom cannot reach its data right now, so nothing was saved. What you typed stands below: try again in a few seconds, " +
+		"or ask for help with the number " + scopeOf(r).id + "."
 	s.showForm(w, r, http.StatusServiceUnavailable, e, nil)
 	return nil
 }

@@ -1,1 +1,0 @@
-DROP FUNCTION sessions_touch(text, text, boolean);
