@@ -14,3 +14,11 @@ func SetCost(t *testing.T, cost int) {
 	t.Cleanup(func() { bcryptCost = todaysCost })
 	bcryptCost = cost
 }
+
+// SetAudit makes pages of the audit short, and how many of the newest events are looked at for a patient few, for the rest of
+// a test.
+func SetAudit(t *testing.T, page, reach int) {
+	beforePage, beforeReach := auditPage, auditReach
+	t.Cleanup(func() { auditPage, auditReach = beforePage, beforeReach })
+	auditPage, auditReach = page, reach
+}
