@@ -34,7 +34,7 @@ type AuditEvent struct {
 type AuditList struct {
 	Who
 	Events           []AuditEvent
-	HasPrev, HasNext bool // there are newer ones, and older ones
+	HasPrev, HasNext bool     // there are newer ones, and older ones
 	Users            []string // the names of those who were asked for
 	Patient          *string  // the name of who was asked for; nil where nobody has that id
 }
@@ -204,7 +204,7 @@ func (d *DB) FindActors(ctx context.Context, v Viewer, name string) (Actors, err
 // AuditPage is one event with all that it has.
 type AuditPage struct {
 	Who
-	AuditEvent
+	Event  AuditEvent
 	People []AuditPatient // at most auditPeople, in the order in which they were shown
 }
 
@@ -257,6 +257,6 @@ func (d *DB) OpenAudit(ctx context.Context, v Viewer, id int64) (AuditPage, erro
 	if len(events) == 0 {
 		return p, ErrNotFound
 	}
-	p.AuditEvent = events[0]
+	p.Event = events[0]
 	return p, nil
 }

@@ -402,6 +402,10 @@ func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: s.sections(p),
 		Notice: notices[r.URL.Query().Get("notice")]}
 	s.history(&v, p)
+	if p.Role == db.RoleAdmin {
+		v.Seen = &views.AuditPanel{Heading: "Who saw this patient", Of: "All that is on record about this patient", Rows: s.auditRows(p.Seen),
+			All: views.AuditListPath(auditFilter{patient: p.ID}.values())}
+	}
 	s.render(w, r, http.StatusOK, views.PatientPage(v))
 	return nil
 }
