@@ -113,10 +113,10 @@ func (r eventRow) exported() ExportedEvent {
 func (d *DB) exportAudit(ctx context.Context, q AuditQuery, format string, open func() (string, pgx.NamedArgs), columns, values, who string,
 	page func([]ExportedEvent) error, read func(pgx.Rows) ([]eventRow, error)) error {
 	q.oldest, q.size, q.Cursor = true, auditExportPage-1, nil
-	sent, first := 0, true
+	kinds, sent, first := q.kinds(), 0, true
 	for {
 		start, args := open()
-		args["first"], args["format"], args["kinds"], args["sent"], args["people"] = first, format, q.kinds(), sent, auditExportPeople
+		args["first"], args["format"], args["kinds"], args["sent"], args["people"] = first, format, kinds, sent, auditExportPeople
 		b := &builder{args: args}
 		w := auditWay{AuditQuery: q, b: b, gate: `(SELECT allowed FROM viewer)`}
 		sql := start + `, page AS MATERIALIZED (

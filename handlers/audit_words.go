@@ -17,7 +17,7 @@ var auditGroups = []struct {
 	name, label string
 	actions     []auditAction
 }{
-	{"seen", "Patients seen", []auditAction{{"patient-list", "In a list"}, {"patient-open", "Opened a patient"}}},
+	{"seen", "Patients seen", []auditAction{{"patient-list", "Saw in a list"}, {"patient-open", "Opened a patient"}}},
 	{"changed", "Patients changed", []auditAction{{"patient-create", "Added a patient"}, {"patient-change", "Changed a patient"},
 		{"conflict-keep", "Kept what is here instead of imported data"}, {"conflict-take", "Took imported data over"},
 		{"import", "Imported patients"}, {"import-undo", "Took an import back"}}},
