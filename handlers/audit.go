@@ -213,7 +213,7 @@ func (s *Server) showAudit(w http.ResponseWriter, r *http.Request, status int, f
 	v := views.Audit{Page: s.page(r, errorTitle("Audit", len(problems) > 0), &l.Who), Rows: s.auditRows(l.Events), Wrong: len(problems) > 0,
 		Filtered: len(f.hidden()) > 0, Hidden: f.hidden(), Only: strings.Join(l.Users, ", "), Users: f.users, Shell: f.shell, Patient: deref(l.Patient),
 		WhoField:     field("who", "User", name, ""),
-		PatientField: field("patient", "Patient's page", f.patient, ""),
+		PatientField: field("patient", "Patient (address of their page)", f.patient, ""),
 		FromField:    field("from", "From", f.from, ""), ToField: field("to", "Until", f.to, ""),
 		What: auditChoices(f.what), Outcome: auditOutcomes(f.outcome), All: f.what == "", PatientURL: views.PatientPath(f.patient)}
 	if len(problems) == 0 {

@@ -255,12 +255,13 @@ func walkAndCompare(t *testing.T, patients, steps int) {
 		if got := auditor.readAudit("/admin/audit?patient=" + id + "&outcome=success"); !slices.Equal(without(got, "admin:"), by[id]) {
 			t.Fatalf("who saw %s:\n%s\nwant\n%s", id, strings.Join(got, "\n"), strings.Join(by[id], "\n"))
 		}
-		panel, latest := without(auditor.get("/patients/"+id).deeds(), "admin:"), []string{}
+		ten := auditor.get("/patients/" + id).deeds() // less the import, which nobody at the site did
+		panel, latest := without(ten, "admin:"), []string{}
 		for _, line := range by[id][:min(len(by[id]), len(panel))] { // which does not say whom: it is this one
 			line, _, _ = strings.Cut(line, ", ")
 			latest = append(latest, line)
 		}
-		if !slices.Equal(panel, latest) || len(panel) < min(len(by[id]), 5) {
+		if !slices.Equal(panel, latest) || len(ten) < 9 && len(panel) != len(by[id]) {
 			t.Fatalf("the page of %s says\n%s\nwant\n%s", id, strings.Join(panel, "\n"), strings.Join(latest, "\n"))
 		}
 	}
