@@ -12,7 +12,8 @@ CREATE INDEX audit_events_refused ON audit_events (recorded, id) WHERE outcome =
 CREATE INDEX audit_events_shell ON audit_events (actor, recorded, id) WHERE actor_id IS NULL;
 
 -- Whom it concerned. New entries wait in a list that is read along, so that a page of 25 patients does not change 25 places
--- of the index; the list is small, because each question about a patient reads all of it. Two, because a patient who is first
+-- of the index; the list is small, because each question about a patient reads all of it, and because the page that fills it
+-- waits until it is emptied. Two, because a patient who is first
 -- in the alphabet is in nearly every list, and who opened or changed them must be found without going through those.
-CREATE INDEX audit_events_listed ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 1024) WHERE action = 'patient-list';
-CREATE INDEX audit_events_concerned ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 1024) WHERE action <> 'patient-list';
+CREATE INDEX audit_events_listed ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 256) WHERE action = 'patient-list';
+CREATE INDEX audit_events_concerned ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 256) WHERE action <> 'patient-list';
