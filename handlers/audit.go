@@ -132,10 +132,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) error {
 		return s.showAuditProblems(w, r, f, "", problems)
 	}
 	l, err := s.DB.ListAudit(r.Context(), scopeOf(r).viewer, q)
-	if err == nil && q.Cursor != nil && q.Cursor.Newer && !l.HasPrev { // nothing is newer than the first page
-		f.cursor, q.Cursor = "", nil
-		l, err = s.DB.ListAudit(r.Context(), scopeOf(r).viewer, q)
-	}
 	if errors.Is(err, db.ErrAuditQuery) {
 		return errAuditAddress
 	}
