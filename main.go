@@ -87,7 +87,8 @@ type commands struct {
 	Export exportCmd      `cmd:"" help:"Write all patients to standard output, as FHIR or CSV."`
 	Audit  struct {
 		Verify auditVerifyCmd `cmd:"" help:"Say whether the audit is as it was sealed."`
-	} `cmd:"" help:"Prove the audit."`
+		Export auditExportCmd `cmd:"" help:"Write all events to standard output, the oldest first."`
+	} `cmd:"" help:"The record of who did what, and its proof."`
 	Check       checkCmd       `cmd:"" help:"Look whether everything is as production needs it; each line says what would mend it."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
@@ -1173,6 +1174,35 @@ func (c exportCmd) Run(a *app) error {
 	}
 	signal.Ignore(syscall.SIGPIPE) // so that a reader who leaves is an error to tell, and not our sudden end
 	err = d.ExportAll(a.ctx, actor(), c.Format, out.Write)
+	if errors.Is(err, syscall.EPIPE) {
+		return errors.New("the export is not complete: whoever read it has stopped reading")
+	}
+	return err
+}
+
+type auditExportCmd struct {
+	needsDatabase
+	Format string `enum:"ndjson,csv" default:"ndjson" help:"ndjson, an object a line, or csv."`
+}
+
+// Help says what the one line does not.
+func (auditExportCmd) Help() string {
+	return `Every event up to now, with the names of the table's columns; times are UTC. The export is an event too: one when it begins, one
+with the count when it is complete. Exit 1 means that it is not. Events name users and addresses, and patients by id.`
+}
+
+func (c auditExportCmd) Run(a *app) error {
+	d, err := a.openMigrated(a.settings.databaseURL)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	out, err := db.NewEventExporter(a.stdout, c.Format)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGPIPE) // so that a reader who leaves is an error to tell, and not our sudden end
+	err = d.ExportAllAudit(a.ctx, actor(), c.Format, out.Write)
 	if errors.Is(err, syscall.EPIPE) {
 		return errors.New("the export is not complete: whoever read it has stopped reading")
 	}

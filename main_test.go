@@ -675,6 +675,12 @@ func TestImportsAreTriedListedTakenBackAndExported(t *testing.T) {
 	}
 	run(0, []string{"export", "--format", "csv"}, "id,mrn,family", ",Abel,")
 	run(exitUsage, []string{"export", "--format", "xml"})
+	events := run(0, []string{"audit", "export"}, `"action":"import"`, `"action":"export"`)
+	if strings.Contains(events, "audit-export") || !strings.HasPrefix(events, `{"id":1,"recorded":"20`) {
+		t.Errorf("exported %s", events)
+	}
+	run(0, []string{"audit", "export", "--format", "csv"}, "id,recorded,action", `"complete"": true`)
+	run(exitUsage, []string{"audit", "export", "--format", "xml"})
 	run(0, []string{"import", "undo", "2"}, "patients deleted that it had created: 1;")
 	run(exitFailed, []string{"import", "undo", "2"}, "has been taken back already")
 	run(exitFailed, []string{"import", "undo", "7"}, "no such import")

@@ -153,7 +153,7 @@ func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
 	x.grow(2, 2)
 	// Even a day later what turned up while no server ran is sealed: 1 was still open.
 	x.tamper(`UPDATE audit_seals SET sealed = sealed - interval '25 hours'`)
-	must(t, x.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'late', 'success')`)
+	must(t, x.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'sign-in', 'success')`)
 	must(t, x.c, `SELECT nextval('audit_events_id_seq')`)
 	x.grow(2, 1) // 7, with 6 open
 	if got := value[string](t, x.c, `SELECT string_agg(ids::text || gaps::text, ' ' ORDER BY block) FROM audit_seals`); got != "{[2,4)}{[1,2)} {[4,6)}{[1,2)} {[1,2),[7,8)}{[6,7)} {[8,9)}{[6,7)}" {
@@ -166,7 +166,7 @@ func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
 	y.remakeFirst()
 	y.grow(2, 1)
 	y.content()
-	must(t, y.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'late', 'success')`)
+	must(t, y.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'sign-in', 'success')`)
 	y.bad(y.verify(), 2, "inserted")
 }
 
@@ -181,9 +181,9 @@ func (x *trail) remakeFirst() {
 func TestADroppedMonthIsAcceptedOnlyBeyondItsTimeAndWithItsEvent(t *testing.T) {
 	x := newTrail(t, newAuditKey)
 	for _, at := range []string{"2016-01-05", "2016-01-31 23:59:59Z", "2016-02-01 00:00:00Z", "2016-03-01"} {
-		must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('old', 'success', $1::text::timestamptz)`, at)
+		must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-in', 'success', $1::text::timestamptz)`, at)
 	}
-	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('younger', 'success', now() - interval '5 years')`)
+	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-out', 'success', now() - interval '5 years')`)
 	x.grow(2, 2)
 	x.tamper(`DELETE FROM audit_events WHERE recorded < '2016-02-01Z'`)
 	x.bad(x.verify(), 1, "no sealed event says")
@@ -199,7 +199,7 @@ func TestADroppedMonthIsAcceptedOnlyBeyondItsTimeAndWithItsEvent(t *testing.T) {
 	must(t, x.c, dropped, time.Now().AddDate(-4, 0, 0).Format("2006-01"))
 	x.seal()
 	x.content()
-	x.tamper(`DELETE FROM audit_events WHERE action = 'younger'`)
+	x.tamper(`DELETE FROM audit_events WHERE action = 'sign-out'`)
 	x.bad(x.verify(), 4, "before its time")
 	x.content(func(o *db.VerifyOptions) { o.Retention = 4 * 365 * 24 * time.Hour })
 }

@@ -55,3 +55,11 @@ func Reseal(ctx context.Context, url string, block int64, secret string) error {
 	}
 	return err
 }
+
+// SetAudit makes pages of the audit short, and how many of the newest events are looked at for a patient few, for the rest of
+// a test.
+func SetAudit(t *testing.T, page, reach int) {
+	beforePage, beforeReach := auditPage, auditReach
+	t.Cleanup(func() { auditPage, auditReach = beforePage, beforeReach })
+	auditPage, auditReach = page, reach
+}

@@ -54,9 +54,10 @@ type PatientPage struct {
 	Patient
 	Detail   fhir.Detail
 	Version  int
-	History  []Version // the newest, which is the current one, first
-	More     bool      // there are older ones than History holds
-	Conflict *Conflict // nil when there is none
+	History  []Version    // the newest, which is the current one, first
+	More     bool         // there are older ones than History holds
+	Conflict *Conflict    // nil when there is none
+	Seen     []AuditEvent // the latest events of the patient, for administrators alone
 }
 
 // OpenPatient reads one patient and records that the patient was opened. An id that is not a UUID, or that no patient
@@ -119,6 +120,11 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	if r.ConflictImport != nil {
 		page.Conflict = &Conflict{ImportID: *r.ConflictImport, ReceivedAt: *r.ConflictReceived}
 		if page.Conflict.Changes, err = fhir.Diff(resource, []byte(*r.ConflictResource)); err != nil {
+			return page, fmt.Errorf("open the patient: %w", err)
+		}
+	}
+	if page.Role == RoleAdmin { // who opened the patient, as the event says that is written by now
+		if page.Seen, err = d.seen(ctx, v, AuditQuery{Patient: page.ID}); err != nil {
 			return page, fmt.Errorf("open the patient: %w", err)
 		}
 	}

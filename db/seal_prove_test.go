@@ -66,7 +66,7 @@ func (w *tampering) fill() {
 		must(w.t, late, `INSERT INTO audit_events (action, outcome) VALUES ('late', 'success')`)
 		w.write(1 + w.IntN(12))
 		if n%4 == 0 {
-			must(w.t, w.c, `INSERT INTO audit_events (action, outcome, recorded) SELECT 'old', 'success', now() - i % 2 * interval '70 days' FROM generate_series(1, 6) i`)
+			must(w.t, w.c, `INSERT INTO audit_events (action, outcome, recorded) SELECT 'sign-in', 'success', now() - i % 2 * interval '70 days' FROM generate_series(1, 6) i`)
 		}
 		w.seal()
 		must(w.t, late, []string{`COMMIT`, `ROLLBACK`}[n%2])

@@ -79,7 +79,7 @@ func TestWritersSealersRollbacksAndAKilledSealerLeaveEachEventInOneBlock(t *test
 	var writers, sealers sync.WaitGroup
 	slow := dbtest.Conn(t, x.url)
 	must(t, slow, `BEGIN`)
-	must(t, slow, `INSERT INTO audit_events (action, outcome) VALUES ('slow', 'success')`)
+	must(t, slow, `INSERT INTO audit_events (action, outcome) VALUES ('import', 'success')`)
 	for w := range 6 {
 		c := dbtest.Conn(t, x.url)
 		writers.Go(func() {
@@ -91,7 +91,7 @@ func TestWritersSealersRollbacksAndAKilledSealerLeaveEachEventInOneBlock(t *test
 					return
 				}
 				for range 1 + rnd.IntN(4) {
-					_, err = tx.Exec(context.Background(), `INSERT INTO audit_events (action, outcome, recorded) VALUES ('w', 'success', clock_timestamp() - $1 * interval '40 days')`, rnd.IntN(8)/7)
+					_, err = tx.Exec(context.Background(), `INSERT INTO audit_events (action, outcome, recorded) VALUES ('patient-list', 'success', clock_timestamp() - $1 * interval '40 days')`, rnd.IntN(8)/7)
 					time.Sleep(time.Duration(rnd.IntN(1500)) * time.Microsecond)
 				}
 				if rnd.IntN(5) == 0 {
@@ -140,8 +140,8 @@ func TestEventsAreSealedWhateverTheClockSays(t *testing.T) {
 	x := newTrail(t)
 	x.grow(2, 3)
 	// A clock that went back by years, and one that went ahead; a huge id that the sequence never gave waits.
-	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('a', 'success', now() - interval '5 years'), ('b', 'success', now() + interval '5 years')`)
-	must(t, x.c, `INSERT INTO audit_events (id, action, outcome) VALUES (4000000000000000000, 'huge', 'success')`)
+	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-in', 'success', now() - interval '5 years'), ('sign-out', 'success', now() + interval '5 years')`)
+	must(t, x.c, `INSERT INTO audit_events (id, action, outcome) VALUES (4000000000000000000, 'export', 'success')`)
 	x.seal()
 	if r := x.content(); r.Blocks != 4 || r.Events != 8 || r.Unsealed != 1 {
 		t.Errorf("%+v", r)
@@ -178,7 +178,7 @@ func TestAFloodIsSealedInPortionsAndGapsOutliveThem(t *testing.T) {
 	db.SetSealPortion(t, 4)
 	slow := newConn(x)
 	must(t, slow, `BEGIN`)
-	must(t, slow, `INSERT INTO audit_events (action, outcome) SELECT 'slow', 'success' FROM generate_series(1, 6)`)
+	must(t, slow, `INSERT INTO audit_events (action, outcome) SELECT 'import', 'success' FROM generate_series(1, 6)`)
 	x.write(5)
 	x.seal()
 	x.tamper(`UPDATE audit_seals SET sealed = sealed - interval '25 hours' WHERE block = 1`)

@@ -70,7 +70,8 @@ type UserPage struct {
 	User     *UserRow
 	Alive    []SessionInfo // its sessions, the newest first
 	SignIns  []SignInEvent
-	LinkEnds *time.Time // of the open link
+	LinkEnds *time.Time   // of the open link
+	Did      []AuditEvent `db:"-"` // the latest of the user's events
 }
 
 // OpenUser gives one account; for administrators. One that is not there is ErrNotFound.
@@ -94,6 +95,9 @@ func (d *DB) OpenUser(ctx context.Context, v Viewer, id int) (UserPage, error) {
 		return UserPage{}, p.check()
 	case p.User == nil:
 		return UserPage{}, ErrNotFound
+	}
+	if p.Did, err = d.seen(ctx, v, AuditQuery{Users: []int{id}}); err != nil {
+		return UserPage{}, fmt.Errorf("open a user: %w", err)
 	}
 	return p, nil
 }

@@ -37,7 +37,7 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 		s.fail(w, r, err)
 		return
 	}
-	c := views.Confirm{Page: s.page(r, errorTitle("Confirm it is you", problem != ""), &who), To: to, Cancel: cameFrom(to),
+	c := views.Confirm{Page: s.page(r, errorTitle("Confirm it is you", problem != ""), &who), To: to, Cancel: cameFrom(to), TakesOut: to == views.AuditExportPath,
 		FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token)}
 	if c.Error = problem; status != http.StatusUnprocessableEntity {
 		c.Error, c.Failure = "", problem
@@ -60,6 +60,9 @@ func cameFrom(to string) string {
 	if user, ok := strings.CutPrefix(to, views.UsersPath+"/"); ok {
 		id, _, _ := strings.Cut(user, "/")
 		return views.UsersPath + "/" + url.PathEscape(id)
+	}
+	if to == views.AuditExportPath {
+		return views.AuditPath
 	}
 	if to == views.UsersPath {
 		return views.NewUserPath

@@ -58,7 +58,7 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 		if _, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer); err != nil {
 			return err
 		}
-		d.headers()
+		d.headers("patients", exportKinds[format])
 		return nil
 	}
 	err = s.DB.ExportPatients(scopeOf(r).conn, scopeOf(r).viewer, q, format, d.page)
@@ -83,32 +83,12 @@ type download struct {
 	begun  bool
 }
 
-func (d *download) headers() {
+func (d *download) headers(name, kind string) {
 	h := d.w.Header()
-	h.Set("Content-Type", exportKinds[d.format])
-	h.Set("Content-Disposition", `attachment; filename="patients-`+d.s.now().In(d.s.Zone).Format(time.DateOnly)+"."+d.format+`"`)
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", `attachment; filename="`+name+`-`+d.s.now().In(d.s.Zone).Format(time.DateOnly)+"."+d.format+`"`)
 }
 
-// page sends some patients. Each page has its own time, so that the whole may take as long as it takes.
 func (d *download) page(patients []db.ExportedPatient) error {
-	connection := http.NewResponseController(d.w)
-	if err := connection.SetWriteDeadline(time.Now().Add(pageTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if !d.begun {
-		d.headers()
-		d.begun = true
-		if d.format == db.FormatCSV { // by this, spreadsheets know it for UTF-8
-			if _, err := d.w.Write([]byte("\xef\xbb\xbf")); err != nil {
-				return err
-			}
-		}
-	}
-	if err := d.out.Write(patients); err != nil {
-		return err
-	}
-	if err := connection.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
+	return d.send("patients", exportKinds[d.format], func() error { return d.out.Write(patients) })
 }

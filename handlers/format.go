@@ -80,6 +80,15 @@ func (f format) moment(t time.Time) string {
 	return t.In(f.zone).Format(layout)
 }
 
+// second is moment to the second, for a record.
+func (f format) second(t time.Time) string {
+	layout := "2 Jan 2006, 15:04:05"
+	if f.monthFirst() {
+		layout = "Jan 2, 2006, 3:04:05 PM"
+	}
+	return t.In(f.zone).Format(layout)
+}
+
 // clock is the time of day of a moment that is not long ago.
 func (f format) clock(t time.Time) string {
 	layout := "15:04"

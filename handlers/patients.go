@@ -48,8 +48,14 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := db.PatientList{}
-	if err = state.Filter.Check(); err == nil {
+	switch err = state.Filter.Check(); {
+	case err != nil:
+	case isFragment(r):
 		list, err = s.list(r, &state)
+	default: // the page that this leads to reads the list: to read it here too would put on record what nobody saw
+		if _, err = s.query(state); err == nil {
+			list.Who, err = s.DB.Whoami(r.Context(), scopeOf(r).viewer)
+		}
 	}
 	if slices.ContainsFunc(sayable, func(e error) bool { return errors.Is(err, e) }) {
 		who, err2 := s.DB.Whoami(r.Context(), scopeOf(r).viewer)
@@ -402,6 +408,10 @@ func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: s.sections(p),
 		Notice: notices[r.URL.Query().Get("notice")]}
 	s.history(&v, p)
+	if p.Role == db.RoleAdmin {
+		v.Seen = &views.AuditPanel{Heading: "Who saw this patient", Of: "All that is on record about this patient", Rows: s.auditRows(p.Seen),
+			All: views.AuditListPath(auditFilter{patient: p.ID}.values())}
+	}
 	s.render(w, r, http.StatusOK, views.PatientPage(v))
 	return nil
 }

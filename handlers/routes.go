@@ -68,6 +68,10 @@ func (s *Server) routes() []route {
 		{pattern: "POST /admin/users/{id}/link", access: admins, fresh: true, handle: s.makeLink},
 		{pattern: "POST /admin/users/{id}/end-sessions", access: admins, fresh: true, handle: s.changeUser("signed-out", (*db.DB).SignOutUser)},
 		{pattern: "POST /admin/users/{id}/unlock", access: admins, fresh: true, handle: s.changeUser("unlocked", (*db.DB).UnlockUser)},
+		{pattern: "GET /admin/audit", access: admins, handle: s.audit},
+		{pattern: "POST /admin/audit/search", access: admins, handle: s.searchAudit},
+		{pattern: "GET /admin/audit/events/{id}", access: admins, handle: s.auditEvent},
+		{pattern: "POST /admin/audit/export", access: admins, fresh: true, handle: s.exportAudit},
 
 		{pattern: "GET /patients", handle: s.patients},
 		{pattern: "POST /patients/search", handle: s.searchPatients},

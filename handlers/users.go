@@ -180,6 +180,8 @@ func (s *Server) showUser(w http.ResponseWriter, r *http.Request, status int, pr
 	page := views.UserDetail{Page: s.page(r, errorTitle("User", problem != nil), &p.Who), ID: u.ID, Name: u.Username, Email: deref(u.Email), RoleName: roleNames[u.Role],
 		States: userStates(*u), Active: u.Active, Locked: u.Locked, Own: u.ID == p.UserID, LinkKind: deref(u.Link), Role: roleField(u.Role),
 		Sessions: s.sessionRows(p.Alive), SignIns: s.signInRows(p.SignIns), Notice: userNotices[r.URL.Query().Get("notice")]}
+	page.Did = views.AuditPanel{Heading: "What this user saw and did", Of: "All that is on record about this user", Rows: s.auditRows(p.Did), Patients: true,
+		All: views.AuditListPath(auditFilter{users: strconv.Itoa(u.ID)}.values())}
 	if u.LastIn != nil {
 		page.LastIn, page.LastInISO = s.format.moment(*u.LastIn), iso(*u.LastIn)
 	}

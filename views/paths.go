@@ -143,6 +143,24 @@ func NoticePath(page, notice string) string {
 	return page + "?" + url.Values{"notice": {notice}}.Encode()
 }
 
+// AuditPath is the audit, AuditSearchPath takes its filters and AuditExportPath makes a file of it, both by POST.
+const (
+	AuditPath       = "/admin/audit"
+	AuditSearchPath = AuditPath + "/search"
+	AuditExportPath = AuditPath + "/export"
+)
+
+// AuditListPath is the audit with filters: ids, dates and words of ours.
+func AuditListPath(filters url.Values) string {
+	if len(filters) == 0 {
+		return AuditPath
+	}
+	return AuditPath + "?" + filters.Encode()
+}
+
+// AuditEventPath is one event's page.
+func AuditEventPath(id int64) string { return AuditPath + "/events/" + strconv.FormatInt(id, 10) }
+
 // SessionPath answers how long the session lasts, without keeping it alive; by POST it keeps it alive.
 const SessionPath = "/session"
 

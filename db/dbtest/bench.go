@@ -141,6 +141,31 @@ func (b *Bench) Fresh(t testing.TB, name string) string {
 	return b.pg.URL(name)
 }
 
+// Filled gives the address of a migrated database that fill has filled. One that is there from a run before, under the same
+// migrations, is used again.
+func (b *Bench) Filled(t testing.TB, name string, fill func(url string)) string {
+	t.Helper()
+	name += "_" + schemaVersion(t)
+	url := b.pg.URL(name)
+	if c, err := pgx.Connect(context.Background(), url); err == nil {
+		var done bool
+		_ = c.QueryRow(context.Background(), `SELECT to_regclass('bench.done') IS NOT NULL`).Scan(&done) // fails for none
+		_ = c.Close(context.Background())
+		if done {
+			return url
+		}
+	}
+	if err := db.EnsureDatabase(context.Background(), b.pg.URL("postgres"), name, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := Migrator(url).Up(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	fill(url)
+	execute(t, url, `CREATE SCHEMA bench; CREATE TABLE bench.done ()`)
+	return url
+}
+
 // kept gives the report of a database that is there and complete, and drops those of the same size that are not.
 func (b *Bench) kept(t testing.TB, n int, name string) (report string) {
 	t.Helper()
