@@ -277,18 +277,28 @@ func TestAStandardOutputThatStandsStillHoldsNothingUpAndMissesNothing(t *testing
 	var pipe fullPipe
 	pipe.mu.Lock()
 	s := x.d.NewSealer(nil, &pipe, quietLog)
+	blocks := func() int { return value[int](t, x.c, `SELECT count(*) FROM audit_seals`) }
+	seal := func(within time.Duration) error { // a round that was given up may hold the lock for a moment longer, and then this does nothing
+		for {
+			ctx, cancel := context.WithTimeout(context.Background(), within)
+			err := s.Seal(ctx)
+			cancel()
+			if err != nil || blocks() > 0 {
+				return err
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	for range 2 {
-		ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
-		if err := s.Seal(ctx); err == nil || !strings.Contains(err.Error(), "standard output") {
+		if err := seal(150 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "standard output") {
 			t.Error(err)
 		}
-		cancel()
 	}
-	if n := value[int](t, x.c, `SELECT count(*) FROM audit_seals`); n != 0 {
+	if blocks() != 0 {
 		t.Error("sealed what was not written")
 	}
 	pipe.mu.Unlock()
-	if err := s.Seal(context.Background()); err != nil {
+	if err := seal(10 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[int]bool{}
