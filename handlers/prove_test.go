@@ -22,6 +22,10 @@ import (
 	"chartroom/db"
 )
 
+func TestProveEveryRefusalLooksTheSameInEveryState(t *testing.T) {
+	refusalsLookTheSame(t, 0, 1, 2, 3, 4)
+}
+
 // TestProveRefusalsCannotBeToldApartByTime tries each kind of account 50 times in each state of the throttle, in an order
 // of chance, over HTTP. A kind can be told from a known user when its median is off by more than a tenth (ASVS 6.3.8; a
 // quarter for what is turned away in a millisecond) and the machine's noise does not explain that (Mann–Whitney, p < 0.001).

@@ -138,10 +138,15 @@ func (x stranger) tries(name string, failures int, blocked string) (answer, time
 
 func TestEveryRefusalLooksTheSame(t *testing.T) {
 	t.Parallel()
+	refusalsLookTheSame(t, 0, 2) // with a name that never failed, and with one that must wait
+}
+
+func refusalsLookTheSame(t *testing.T, states ...int) {
 	s := newSite(t)
 	users := refusedUsers(s)
 	x := stranger{s.browser(), map[string][]byte{}}
-	for _, state := range throttleStates {
+	for _, i := range states {
+		state := throttleStates[i]
 		var first, firstHeader string
 		for _, name := range users {
 			a, _ := x.tries(name, state.failures, state.blocked)
