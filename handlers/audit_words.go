@@ -78,7 +78,7 @@ func auditChoices(chosen string) (all []views.ChoiceGroup) {
 // auditDetails say what an event's detail holds; %s is the value. "" is what says nothing to people.
 var auditDetails = map[string]string{
 	"version": "version %s", "fields": "%s", "import": "import %s", "created": "%s created", "updated": "%s updated", "conflicts": "%s in conflict",
-	"deleted": "%s deleted", "restored": "%s restored", "kind": "%s", "format": "as %s", "role": "to %s", "user_id": "user %s", "event": "event %s",
+	"deleted": "%s deleted", "restored": "%s restored", "kind": "%s", "format": "as %s", "role": "role %s", "user_id": "user %s", "event": "event %s",
 	"methods": "", "sort": "", "searched": "searched", "filtered": "filtered", "similar": "similar names", "duplicates": "likely duplicates",
 	"filters": "by %s", "events": "%s events", "complete": "complete", "email": "with e-mail address", "month": "of %s",
 	"route": "%s", "left_out": "%s more like it", "weakened": "weakened by %s", "from": "from version %s", "to": "to version %s",
