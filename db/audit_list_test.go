@@ -40,7 +40,7 @@ func auditCrowd(t *testing.T, c *pgx.Conn, n int) {
 
 // TestEveryWayToEventsFindsThoseThatMatchAndNoOthers compares all filters, and pages in both directions, with what plain SQL
 // says. How far ways are followed is shortened, so that each of them is taken.
-func TestEveryWayToEventsFindsThoseThatMatchAndNoOthers(t *testing.T) { everyWay(t, 13) }
+func TestEveryWayToEventsFindsThoseThatMatchAndNoOthers(t *testing.T) { everyWay(t, 37) }
 
 // everyWay asks one of so many of all questions.
 func everyWay(t *testing.T, step int) {

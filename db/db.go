@@ -113,7 +113,9 @@ func limits(cfg *pgxpool.Config) {
 		cfg.PingTimeout = 2 * time.Second
 	}
 	if !strings.Contains(cfg.ConnString(), "pool_max_conns") {
-		cfg.MaxConns = 10
+		// With ten a page costs a tenth more CPU under load: fewer commits share a flush, and who waits is woken more often
+		// (measured). Two containers, twice during a release, stay under PostgreSQL's usual hundred.
+		cfg.MaxConns = 20
 	}
 	cfg.MaxConnLifetime = 30 * time.Minute
 	cfg.MaxConnLifetimeJitter = 3 * time.Minute
