@@ -146,9 +146,9 @@ func (s *Server) list(r *http.Request, state *listState) (db.PatientList, error)
 		return db.PatientList{}, err
 	}
 	list, err := s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
-	// Rows may have gone since the cursor was made; a page that is empty or not full at the front is the first page.
-	back := state.Cursor != nil && state.Cursor.Before
-	if err == nil && state.Cursor != nil && (len(list.Rows) == 0 || back && !list.HasPrev && len(list.Rows) < size(*state)) {
+	// Rows may have gone since the cursor was made, and then the first page is shown in place of an empty one. One that has
+	// some rows is shown as it is: the audit says that they were seen.
+	if err == nil && state.Cursor != nil && len(list.Rows) == 0 {
 		state.Cursor, state.First = nil, 0
 		q.Cursor, q.Count = nil, true
 		list, err = s.DB.ListPatients(r.Context(), scopeOf(r).viewer, q)
