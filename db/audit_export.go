@@ -67,7 +67,8 @@ func (d *DB) ExportAudit(ctx context.Context, v Viewer, q AuditQuery, format str
 		case rows[0].check() != nil:
 			return nil, rows[0].check()
 		}
-		v.Idle = true // the first page was a person's action, the others keep no session alive
+		v.Fresh = false // the password counted when the export began
+		v.Idle = true   // the first page was a person's action, the others keep no session alive
 		return each(rows, func(r row) eventRow { return r.eventRow }), nil
 	})
 }

@@ -30,6 +30,8 @@ type AuditReport struct {
 	Dropped        int64      `json:"dropped"`         // sealed, and dropped with their month
 	Unsealed       int64      `json:"unsealed"`        // not sealed yet
 	OldestUnsealed *time.Time `json:"oldest_unsealed"` // of those
+	Late           int64      `json:"late"`            // sealed more than an hour after they were recorded
+	LateFrom       int64      `json:"late_from"`       // the first block with such events; 0 where there is none
 	KeyedFrom      int64      `json:"keyed_from"`      // the first block that is keyed; 0 where none is
 	Newest         string     `json:"newest"`          // the newest seal, to be kept outside: BLOCK:HEX; empty where there is none
 	Bad            *BadBlock  `json:"bad"`             // nil when all is as it was sealed
@@ -104,6 +106,15 @@ func (v *verifier) verify(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
+	// A drop's event waits for its seal a few seconds, as all do.
+	var waiting string
+	if err := tx.QueryRow(ctx, `
+		SELECT coalesce(max(detail ->> 'month'), '') FROM audit_events
+		WHERE action = 'audit-drop' AND outcome = 'success' AND (id > @last::bigint OR id <@ @gaps::text::int8multirange)`,
+		pgx.NamedArgs{"last": v.last.LastID, "gaps": orText(v.last.Gaps, "{}")}).Scan(&waiting); err != nil {
+		return err
+	}
+	v.dropped = max(v.dropped, waiting)
 	v.end()
 	return v.others(ctx, tx)
 }
@@ -204,6 +215,11 @@ func (v *verifier) events(ctx context.Context, tx pgx.Tx, seals []checkedSeal, r
 		event := raw[1 : 1+len(eventColumns)]
 		digestParts(w.hash, event...)
 		w.events++
+		if micros, err := strconv.ParseInt(string(event[eventTime]), 10, 64); err == nil && seals[at].Sealed-micros > time.Hour.Microseconds() {
+			if v.report.Late++; v.report.LateFrom == 0 {
+				v.report.LateFrom = block
+			}
+		}
 		if string(event[eventAction]) == "audit-drop" && string(event[eventOutcome]) == "success" {
 			var detail struct{ Month string }
 			if json.Unmarshal(event[eventDetail], &detail) == nil {
@@ -341,6 +357,10 @@ func (r AuditReport) Summary() string {
 			r.Unsealed, r.OldestUnsealed.UTC().Format(time.RFC3339))
 	default:
 		fmt.Fprintf(&b, "%d events are not sealed yet, the oldest for %s.\n", r.Unsealed, max(0, time.Since(*r.OldestUnsealed)).Round(time.Millisecond))
+	}
+	if r.Late > 0 {
+		fmt.Fprintf(&b, "%d events were sealed more than an hour after they were recorded, the first in block %d: no server ran then, or the audit is older than its seals; "+
+			"or the chain was cut off and the server went on over other events, which only --anchor finds.\n", r.Late, r.LateFrom)
 	}
 	switch {
 	case r.Blocks == 0:

@@ -55,13 +55,23 @@ var auditChecks = []auditCheck{
 		sql: `SELECT coalesce(string_agg(DISTINCT 'the program''s role may ' || n.name || ' on ' || p.oid::regclass, ', '), '')
 			FROM (` + partitions + `) p JOIN pg_class c ON c.oid = p.oid CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) n (name)
 			WHERE NOT pg_has_role(c.relowner, 'MEMBER') AND has_table_privilege(p.oid, n.name)`},
+	{what: "audit seals' protection", good: "triggers on, and none may change them", result: CheckFail, mend: migrateMends + "; triggers: ALTER TABLE audit_seals ENABLE TRIGGER ALL, as the owner", without: "audit_seals",
+		sql: `SELECT coalesce(string_agg(what, ', '), '') FROM (
+				SELECT n.name || ' is missing or off' AS what FROM unnest(ARRAY['audit_seals_append_only', 'audit_seals_no_truncate']) n (name)
+				WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = 'audit_seals'::regclass AND t.tgname = n.name AND t.tgenabled IN ('O', 'A'))
+				UNION ALL
+				SELECT 'the program''s role may ' || n.name FROM pg_class c, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) n (name)
+				WHERE c.oid = 'audit_seals'::regclass AND NOT pg_has_role(c.relowner, 'MEMBER') AND has_table_privilege(c.oid, n.name)) w`},
+	{what: "audit functions", good: "nobody else can put functions or operators in their way", result: CheckFail, mend: "REVOKE CREATE ON SCHEMA ... FROM PUBLIC and from the program's role, as the schema's owner",
+		sql: `SELECT CASE WHEN NOT pg_has_role(c.relowner, 'MEMBER') AND has_schema_privilege(c.relnamespace, 'CREATE')
+			THEN 'the program''s role may create objects in their schema, and so act as the tables'' owner' ELSE '' END FROM pg_class c WHERE c.oid = 'audit_events'::regclass`},
 	{what: "audit can be written", good: "yes", result: CheckFail, mend: migrateMends,
 		sql: `SELECT CASE WHEN has_table_privilege('audit_events', 'INSERT') AND has_table_privilege('audit_events', 'SELECT')
 			AND has_sequence_privilege('audit_events_id_seq', 'USAGE') THEN '' ELSE 'the program''s role may not add events' END`},
 	{what: "audit partitions", good: "made for a year or more", result: CheckWarn, mend: "the server makes them every few minutes: its log says why not",
 		sql: `SELECT CASE WHEN count(*) = 13 THEN '' ELSE 13 - count(*) || ' of the next 12 months, and this one, have none' END
 			FROM generate_series(0, 12) n WHERE to_regclass('audit_events_' || to_char(now() AT TIME ZONE 'UTC' + n * interval '1 month', 'YYYYMM')) IS NOT NULL`},
-	{what: "audit default partition", good: "empty", result: CheckWarn, mend: "events of months that have a partition to come are moved by the server; others have a wrong time, or are more than 200,000: see docs/audit.md",
+	{what: "audit default partition", good: "empty", result: CheckWarn, mend: "events of months that have a partition to come are moved by the server; others have a wrong time, or are more than 10,000: see docs/audit.md",
 		sql: `SELECT CASE WHEN pg_relation_size('audit_events_other') > 0 THEN 'it is not empty' ELSE '' END`},
 	{what: "audit seals", good: "up to date", result: CheckWarn, mend: "a running server seals within seconds: its log says why not", without: "audit_seals",
 		sql: `WITH newest AS (SELECT last_id, gaps FROM audit_seals ORDER BY block DESC LIMIT 1)

@@ -165,7 +165,7 @@ func multirange(ids []int64) string {
 	b.WriteByte('{')
 	for i := 0; i < len(ids); {
 		end := i + 1
-		for end < len(ids) && ids[end] == ids[end-1]+1 {
+		for end < len(ids) && ids[end] <= ids[end-1]+1 { // the same one twice is one
 			end++
 		}
 		if i > 0 {

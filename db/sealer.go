@@ -182,6 +182,17 @@ func (s *Sealer) last(ctx context.Context, tx pgx.Tx) (seal, error) {
 		return seal{}, fmt.Errorf("the audit is sealed with a key (its id is %s) that AUDIT_KEY does not hold: add that key to the list, "+
 			"behind the new one where it was replaced; until then no event is sealed", last.KeyID)
 	}
+	// A block that somebody else has put there must not be gone on from: a high last_id in it would have nothing sealed any more.
+	var before []byte
+	var keyed bool
+	if err := tx.QueryRow(ctx, `SELECT (SELECT seal FROM audit_seals WHERE block = @block::bigint - 1),
+		@key_id::text = '' AND EXISTS (SELECT 1 FROM audit_seals WHERE block = @block::bigint - 1 AND key_id <> '')`,
+		pgx.NamedArgs{"block": last.Block, "key_id": last.KeyID}).Scan(&before, &keyed); err != nil {
+		return seal{}, err
+	}
+	if key, _ := keyNamed(s.keys, last.KeyID); keyed || !bytes.Equal(last.made(key, before), last.Seal) {
+		return seal{}, fmt.Errorf("the newest block (%d) does not bear its seal: somebody has put it there or changed it; run `chartroom audit verify`; until then no event is sealed", last.Block)
+	}
 	return last, nil
 }
 
@@ -263,7 +274,7 @@ func (s *Sealer) add(ctx context.Context, tx pgx.Tx, last seal, b *building, for
 				SELECT r FROM unnest((@gaps::text::int8multirange + int8multirange(int8range(@from::bigint, @to::bigint)) - @ids::text::int8multirange)
 					* int8multirange(int8range(CASE WHEN @forget THEN coalesce((SELECT last_id + 1 FROM audit_seals
 						WHERE sealed < clock_timestamp() - interval '%d hours' ORDER BY sealed DESC LIMIT 1), 0) ELSE 0 END, NULL))) r
-				ORDER BY r DESC LIMIT %d) newest)`, gapHours, mostGaps), pgx.NamedArgs{
+				ORDER BY r DESC LIMIT CASE WHEN @forget THEN %d END) newest)`, gapHours, mostGaps), pgx.NamedArgs{
 		"month": b.month, "gaps": last.Gaps, "from": last.LastID + 1, "to": next.LastID + 1, "ids": next.IDs, "forget": forget}).Scan(&sealed, &month, &next.Gaps)
 	if err != nil {
 		return seal{}, err

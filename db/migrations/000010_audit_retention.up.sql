@@ -13,9 +13,12 @@ DECLARE
     ahead timestamptz := (date_trunc('month', now() AT TIME ZONE 'UTC') + (months_ahead + 1) * interval '1 month') AT TIME ZONE 'UTC';
     moving boolean := false;
 BEGIN
+    IF months_ahead IS NULL OR months_ahead NOT BETWEEN 0 AND 240 THEN
+        RAISE EXCEPTION 'partitions are made for 240 months at most' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext('audit_events_make_partitions'));
     IF EXISTS (SELECT 1 FROM audit_events_other WHERE recorded < ahead)
-       AND (SELECT count(*) FROM (SELECT 1 FROM audit_events_other LIMIT 200001) few) <= 200000 THEN
+       AND (SELECT count(*) FROM (SELECT 1 FROM audit_events_other LIMIT 10001) few) <= 10000 THEN
         ALTER TABLE audit_events DETACH PARTITION audit_events_other;
         ALTER TABLE audit_events_other RENAME TO audit_events_moving;
         CREATE TABLE audit_events_other PARTITION OF audit_events DEFAULT;
@@ -88,6 +91,7 @@ DECLARE
     months text[] := '{}';
     counts bigint[] := '{}';
     n bigint;
+    highest bigint;
 BEGIN
     IF keep IS NULL OR keep < interval '1 day' OR keep < interval '2192 days' AND NOT pg_has_role(session_user, current_user, 'MEMBER') THEN
         RAISE EXCEPTION 'audit events are kept for six years (2192 days) at least' USING ERRCODE = 'insufficient_privilege';
@@ -105,8 +109,11 @@ BEGIN
         EXECUTE 'LOCK TABLE ' || part.name || ' IN SHARE ROW EXCLUSIVE MODE';
         SELECT range_agg(r) INTO sealed FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) r
         WHERE s.month = (part.begins AT TIME ZONE 'UTC')::date;
-        EXECUTE 'SELECT count(*), coalesce(bool_or(NOT coalesce($1 @> id, false)), false) FROM ' || part.name INTO n, unsealed USING sealed;
+        EXECUTE 'SELECT count(*), coalesce(bool_or(NOT coalesce($1 @> id, false)), false), max(id) FROM ' || part.name
+            INTO n, unsealed, highest USING sealed;
         EXIT WHEN unsealed;
+        -- Ids grow with time, whatever a clock said: an event with a higher id than one that is kept is not that old.
+        CONTINUE WHEN highest > (SELECT min(id) FROM audit_events WHERE recorded > now() - keep);
         due := due || part.name;
         months := months || to_char(part.begins, 'YYYY-MM');
         counts := counts || n;
