@@ -39,7 +39,7 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil && d.begun {
 		// The status has been sent. Only a connection that breaks tells the browser that this is not all.
-		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", err)
+		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", db.Loggable(err))
 		panic(http.ErrAbortHandler)
 	}
 	return err

@@ -327,3 +327,21 @@ func TestALinkThatOpensNothingIsOnRecord(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestHEADShowsNothingAndSaysThatNothingWasSeen(t *testing.T) {
+	t.Parallel()
+	s, path := onePatient(t)
+	b := s.as(db.RoleAdmin)
+	before := scan[int](s, `SELECT count(*) FROM audit_events`)
+	for _, p := range []string{path, "/patients", "/patients/export", path + "/edit", "/admin/audit", "/admin/audit/events/1"} {
+		if a := b.do(http.MethodHead, p, ""); a.status != http.StatusOK || a.body != "" {
+			t.Errorf("HEAD %s: %d, %d bytes", p, a.status, len(a.body))
+		}
+	}
+	if n := scan[int](s, `SELECT count(*) FROM audit_events`); n != before {
+		t.Errorf("%d events of what nobody saw", n-before)
+	}
+	if a := s.browser().do(http.MethodHead, path, ""); a.status != http.StatusSeeOther {
+		t.Errorf("HEAD of nobody: %d", a.status)
+	}
+}

@@ -123,10 +123,25 @@ func (s *Server) serve(rt route) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		if err := rt.handle(w, r); err != nil {
+		handle := rt.handle
+		if r.Method == http.MethodHead && rt.access != public {
+			handle = s.head
+		}
+		if err := handle(w, r); err != nil {
 			s.fail(w, r, err)
 		}
 	})
+}
+
+// head answers for all closed routes whether one may ask. It sends nothing, and so nothing is on record as seen.
+func (s *Server) head(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.DB.Whoami(r.Context(), scopeOf(r).viewer); err != nil {
+		return err
+	}
+	vary(w.Header(), "HX-Request")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // admit refuses what needs no look at the database: a closed route without a cookie, an unreadable form, and a form

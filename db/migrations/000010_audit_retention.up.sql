@@ -4,20 +4,21 @@
 -- Makes the partitions from this month to that many months ahead; safe to run at any time, by any number at once. Events
 -- that had to go into the default partition, because their month had none, are moved into their months': the default is
 -- taken out whole, and its events are put in again as they are, so that nothing is deleted and no trigger is switched off.
--- The writers wait meanwhile, so that of very many events it leaves the hands.
+-- The writers wait meanwhile, so that of very many events it leaves the hands, and of those that a wrong clock gave another age.
 CREATE OR REPLACE FUNCTION audit_events_make_partitions(months_ahead integer) RETURNS integer LANGUAGE plpgsql
 SECURITY DEFINER SET lock_timeout = '2s' AS $$
 DECLARE
     first_day timestamptz;
     made integer := 0;
     ahead timestamptz := (date_trunc('month', now() AT TIME ZONE 'UTC') + (months_ahead + 1) * interval '1 month') AT TIME ZONE 'UTC';
+    back timestamptz := (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '24 months') AT TIME ZONE 'UTC';
     moving boolean := false;
 BEGIN
     IF months_ahead IS NULL OR months_ahead NOT BETWEEN 0 AND 240 THEN
         RAISE EXCEPTION 'partitions are made for 240 months at most' USING ERRCODE = 'insufficient_privilege';
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('audit_events_make_partitions'));
-    IF EXISTS (SELECT 1 FROM audit_events_other WHERE recorded < ahead)
+    IF EXISTS (SELECT 1 FROM audit_events_other WHERE recorded >= back AND recorded < ahead)
        AND (SELECT count(*) FROM (SELECT 1 FROM audit_events_other LIMIT 10001) few) <= 10000 THEN
         ALTER TABLE audit_events DETACH PARTITION audit_events_other;
         ALTER TABLE audit_events_other RENAME TO audit_events_moving;
@@ -32,7 +33,7 @@ BEGIN
     END LOOP;
     IF moving THEN
         FOR first_day IN
-            SELECT DISTINCT date_trunc('month', recorded AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' FROM audit_events_moving WHERE recorded < ahead
+            SELECT DISTINCT date_trunc('month', recorded AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' FROM audit_events_moving WHERE recorded >= back AND recorded < ahead
         LOOP
             made := made + audit_events_make_partition(first_day);
         END LOOP;
