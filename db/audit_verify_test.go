@@ -153,7 +153,7 @@ func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
 	x.grow(2, 2)
 	// Even a day later what turned up while no server ran is sealed: 1 was still open.
 	x.tamper(`UPDATE audit_seals SET sealed = sealed - interval '25 hours'`)
-	x.remake(1, 2)
+	x.backdate(1, 2)
 	must(t, x.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'sign-in', 'success')`)
 	must(t, x.c, `SELECT nextval('audit_events_id_seq')`)
 	x.grow(2, 1) // 7, with 6 open
@@ -164,15 +164,15 @@ func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
 	must(t, y.c, `SELECT nextval('audit_events_id_seq')`)
 	y.grow(1, 1)
 	y.tamper(`UPDATE audit_seals SET sealed = sealed - interval '25 hours'`)
-	y.remake(1)
+	y.backdate(1)
 	y.grow(2, 1)
 	y.content()
 	must(t, y.c, `INSERT INTO audit_events (id, action, outcome) VALUES (1, 'sign-in', 'success')`)
 	y.bad(y.verify(), 2, "inserted")
 }
 
-// remake seals blocks of an unkeyed chain again, after their time was moved for the test.
-func (x *trail) remake(blocks ...int64) {
+// backdate seals blocks of an unkeyed chain again, after their time was moved for the test.
+func (x *trail) backdate(blocks ...int64) {
 	x.t.Helper()
 	for _, b := range blocks {
 		if err := db.Reseal(context.Background(), x.url, b, ""); err != nil {
