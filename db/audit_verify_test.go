@@ -180,3 +180,29 @@ func (x *trail) backdate(blocks ...int64) {
 		}
 	}
 }
+
+func TestADroppedMonthIsAcceptedOnlyBeyondItsTimeAndWithItsEvent(t *testing.T) {
+	x := newTrail(t, newAuditKey)
+	for _, at := range []string{"2016-01-05", "2016-01-31 23:59:59Z", "2016-02-01 00:00:00Z", "2016-03-01"} {
+		must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-in', 'success', $1::text::timestamptz)`, at)
+	}
+	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-out', 'success', now() - interval '5 years')`)
+	x.grow(2, 2)
+	x.tamper(`DELETE FROM audit_events WHERE recorded < '2016-02-01Z'`)
+	x.bad(x.verify(), 1, "no sealed event says")
+	dropped := `INSERT INTO audit_events (action, outcome, detail) VALUES ('audit-drop', 'success', jsonb_build_object('month', $1::text, 'events', 2))`
+	must(t, x.c, dropped, "2016-01")
+	x.content() // it waits for its seal
+	x.seal()
+	if r := x.content(); r.Dropped != 2 || r.Events != 8 {
+		t.Errorf("%+v", r)
+	}
+	x.tamper(`DELETE FROM audit_events WHERE recorded < '2016-03-01Z'`)
+	x.bad(x.verify(), 2, "no sealed event says")
+	must(t, x.c, dropped, time.Now().AddDate(-4, 0, 0).Format("2006-01"))
+	x.seal()
+	x.content()
+	x.tamper(`DELETE FROM audit_events WHERE action = 'sign-out'`)
+	x.bad(x.verify(), 4, "before its time")
+	x.content(func(o *db.VerifyOptions) { o.Retention = 4 * 365 * 24 * time.Hour })
+}
