@@ -63,7 +63,7 @@ func (w *tampering) fill() {
 	late := newConn(w.trail)
 	for n := range 15 {
 		must(w.t, late, `BEGIN`)
-		must(w.t, late, `INSERT INTO audit_events (action, outcome) VALUES ('late', 'success')`)
+		must(w.t, late, `INSERT INTO audit_events (action, outcome) VALUES ('sign-in', 'success')`)
 		w.write(1 + w.IntN(12))
 		if n%4 == 0 {
 			must(w.t, w.c, `INSERT INTO audit_events (action, outcome, recorded) SELECT 'sign-in', 'success', now() - i % 2 * interval '70 days' FROM generate_series(1, 6) i`)
@@ -229,7 +229,7 @@ func TestProveAFloodIsSealedWithinFiveSeconds(t *testing.T) {
 		c := newConn(x)
 		writers.Go(func() {
 			for time.Now().Before(end) {
-				if _, err := c.Exec(context.Background(), `INSERT INTO audit_events (action, outcome, patients) VALUES ('flood', 'success', ARRAY[gen_random_uuid()])`); err != nil {
+				if _, err := c.Exec(context.Background(), `INSERT INTO audit_events (action, outcome, patients) VALUES ('patient-list', 'success', ARRAY[gen_random_uuid()])`); err != nil {
 					t.Error(err)
 					return
 				}
