@@ -80,15 +80,22 @@ func (p *tape) record(next http.Handler) http.Handler {
 		r.Header.Del("Accept-Encoding") // so that it can be read
 		rec := httptest.NewRecorder()
 		next.ServeHTTP(rec, r)
+		p.mu.Lock() // before the answer goes out, so that whoever has it finds it here
+		p.all = append(p.all, exchange{r.Method + " " + r.URL.String(), string(sent), rec.Body.String(), rec.Code, rec.Header().Clone()})
+		p.mu.Unlock()
 		for name, values := range rec.Header() {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.all = append(p.all, exchange{r.Method + " " + r.URL.String(), string(sent), rec.Body.String(), rec.Code, rec.Header().Clone()})
 	})
+}
+
+// exchanges are those so far.
+func (p *tape) exchanges() []exchange {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.all)
 }
 
 // taped puts the site behind a tape, with a route that panics.
@@ -217,7 +224,7 @@ func (s *site) residue(p *tape, patient, secrets canaries) (all []string) {
 			inAddresses[what] = mark
 		}
 	}
-	for _, e := range p.all {
+	for _, e := range p.exchanges() {
 		where := fmt.Sprintf("%.60s (%d)", e.line, e.status)
 		header := e.header.Clone()
 		header.Del("Set-Cookie")
@@ -258,7 +265,7 @@ func TestNothingOfAPatientOrASecretStaysAnywhere(t *testing.T) {
 	for _, found := range s.residue(p, patient, secrets) {
 		t.Error(found)
 	}
-	if n := len(p.all); n < 50 || !strings.Contains(s.logs.String(), "level=ERROR") {
+	if n := len(p.exchanges()); n < 50 || !strings.Contains(s.logs.String(), "level=ERROR") {
 		t.Errorf("%d requests", n)
 	}
 	// The looking finds: each mark in each place, also inside of bytes.
