@@ -72,7 +72,7 @@ func (l *lineWriter) wait(ctx context.Context) error {
 // eventLine is an event as AUDIT_LOG has it. The names are the table's.
 type eventLine struct {
 	ID        json.RawMessage `json:"id"`
-	Recorded  string          `json:"recorded"` // RFC 3339, UTC, with microseconds
+	Recorded  EventTime       `json:"recorded"`
 	Action    *string         `json:"action"`
 	Outcome   *string         `json:"outcome"`
 	ActorID   json.RawMessage `json:"actor_id"`
@@ -99,7 +99,7 @@ func eventJSON(event [][]byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	line := eventLine{ID: event[eventID], Recorded: time.UnixMicro(micros).UTC().Format("2006-01-02T15:04:05.000000Z"),
+	line := eventLine{ID: event[eventID], Recorded: EventTime{time.UnixMicro(micros)},
 		Action: text(eventAction), Outcome: text(eventOutcome), ActorID: event[4], Actor: text(5), SessionID: text(6),
 		RequestID: text(8), Program: text(9), Patients: []string{}, Detail: event[eventDetail]}
 	if client := text(7); client != nil {

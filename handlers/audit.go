@@ -259,7 +259,7 @@ func (s *Server) auditEvent(w http.ResponseWriter, r *http.Request) error {
 	}
 	row := s.auditRow(e.Event)
 	v := views.AuditEvent{Page: s.page(r, "Event", &e.Who), AuditRow: row, ID: strconv.FormatInt(e.Event.ID, 10), Action: e.Event.Action,
-		Exact: e.Event.Recorded.UTC().Format("2006-01-02T15:04:05.000000Z"), Session: deref(e.Event.SessionID), Request: e.Event.RequestID, Program: e.Event.Program, JSON: string(e.Event.Detail)}
+		Exact: db.EventTime{Time: e.Event.Recorded}.String(), Session: deref(e.Event.SessionID), Request: e.Event.RequestID, Program: e.Event.Program, JSON: string(e.Event.Detail)}
 	for _, p := range e.People {
 		v.People = append(v.People, views.AuditPatient{Name: deref(p.Name), ID: p.ID, URL: views.PatientPath(p.ID)})
 	}

@@ -3,7 +3,6 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"chartroom/db"
 )
@@ -20,12 +19,11 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || len(problems) > 0 || auditKinds[format] == "" {
 		return s.judged(r, errAuditAddress)
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
-		return httpError{http.StatusServiceUnavailable, "Other exports are under way", "Try again when they are done, in a minute or so."}
+	leave, err := s.enterExport()
+	if err != nil {
+		return err
 	}
+	defer leave()
 	out, err := db.NewEventExporter(w, format)
 	if err != nil {
 		return err
@@ -37,34 +35,5 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, db.ErrAuditQuery) {
 		return errAuditAddress
 	}
-	if err != nil && d.begun {
-		// The status has been sent. Only a connection that breaks tells the browser that this is not all.
-		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", db.Loggable(err))
-		panic(http.ErrAbortHandler)
-	}
-	return err
-}
-
-// send sends a part of a download. Each has its own time, so that the whole may take as long as it takes.
-func (d *download) send(name, kind string, write func() error) error {
-	connection := http.NewResponseController(d.w)
-	if err := connection.SetWriteDeadline(time.Now().Add(pageTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	if !d.begun {
-		d.headers(name, kind)
-		d.begun = true
-		if d.format == db.FormatCSV { // by this, spreadsheets know it for UTF-8
-			if _, err := d.w.Write([]byte("\xef\xbb\xbf")); err != nil {
-				return err
-			}
-		}
-	}
-	if err := write(); err != nil {
-		return err
-	}
-	if err := connection.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
+	return d.ended(err)
 }

@@ -44,12 +44,11 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return invalid
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
-		return httpError{http.StatusServiceUnavailable, "Other exports are under way", "Try again when they are done, in a minute or so."}
+	leave, err := s.enterExport()
+	if err != nil {
+		return err
 	}
+	defer leave()
 	d := &download{s: s, w: w, r: r, format: format}
 	if d.out, err = db.NewExporter(w, format); err != nil {
 		return err
@@ -58,12 +57,17 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, db.ErrForeignList) {
 		return invalid
 	}
-	if err != nil && d.begun {
-		// The status has been sent. Only a connection that breaks tells the browser that this is not all.
-		s.Log.Error("export broke off", "request", scopeOf(r).id, "error", db.Loggable(err))
-		panic(http.ErrAbortHandler)
+	return d.ended(err)
+}
+
+// enterExport takes a place among the exports under way, which leave gives back.
+func (s *Server) enterExport() (leave func(), err error) {
+	select {
+	case s.exports <- struct{}{}:
+		return func() { <-s.exports }, nil
+	default:
+		return nil, httpError{http.StatusServiceUnavailable, "Other exports are under way", "Try again when they are done, in a minute or so."}
 	}
-	return err
 }
 
 // download is an export on its way to a browser.
@@ -84,4 +88,38 @@ func (d *download) headers(name, kind string) {
 
 func (d *download) page(patients []db.ExportedPatient) error {
 	return d.send("patients", exportKinds[d.format], func() error { return d.out.Write(patients) })
+}
+
+// send sends a part of a download. Each has its own time, so that the whole may take as long as it takes.
+func (d *download) send(name, kind string, write func() error) error {
+	connection := http.NewResponseController(d.w)
+	if err := connection.SetWriteDeadline(time.Now().Add(pageTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if !d.begun {
+		d.headers(name, kind)
+		d.begun = true
+		if d.format == db.FormatCSV { // by this, spreadsheets know it for UTF-8
+			if _, err := d.w.Write([]byte("\xef\xbb\xbf")); err != nil {
+				return err
+			}
+		}
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	if err := connection.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// ended is what becomes of an error. Once the status has been sent, only a connection that breaks tells the browser that this
+// is not all.
+func (d *download) ended(err error) error {
+	if err != nil && d.begun {
+		d.s.Log.Error("export broke off", "request", scopeOf(d.r).id, "error", db.Loggable(err))
+		panic(http.ErrAbortHandler)
+	}
+	return err
 }
