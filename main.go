@@ -4,6 +4,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -12,18 +13,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -39,6 +37,7 @@ import (
 	"chartroom/db/localpg"
 	"chartroom/db/sample"
 	"chartroom/handlers"
+	"chartroom/handlers/settings"
 )
 
 // version is set by the linker for a release; see Taskfile.yml.
@@ -62,7 +61,7 @@ func main() {
 
 // commands is the command line. The settings are flags of every command, each with its environment variable.
 type commands struct {
-	rawSettings
+	settings.Raw
 
 	Serve   serveCmd `cmd:"" default:"1" help:"Migrate the database, then serve. This is also what no command means."`
 	Demo    demoCmd  `cmd:"" help:"Try everything on this machine: a private PostgreSQL, sample patients, a user of each role."`
@@ -97,7 +96,7 @@ type commands struct {
 // app is what every command works with.
 type app struct {
 	ctx            context.Context
-	settings       settings
+	settings       settings.Settings
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	log            *slog.Logger
@@ -121,8 +120,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	a := &app{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
 	var problems []string
-	a.settings, problems = readSettings(cmd.rawSettings)
-	if needs, ok := parsed.Selected().Target.Addr().Interface().(interface{ needs(*settings) []string }); ok {
+	a.settings, problems = settings.Read(cmd.Raw)
+	if needs, ok := parsed.Selected().Target.Addr().Interface().(interface {
+		needs(*settings.Settings) []string
+	}); ok {
 		problems = append(problems, needs.needs(&a.settings)...)
 	}
 	if len(problems) > 0 {
@@ -131,8 +132,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return exitUsage
 	}
-	a.log = a.settings.logger(stderr)
-	for _, w := range a.settings.warnings {
+	a.log = a.settings.Logger(stderr)
+	for _, w := range a.settings.Warnings {
 		a.log.Warn(w)
 	}
 	if err := parsed.Run(a); err != nil {
@@ -145,277 +146,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 0
 }
 
-// rawSettings are the settings as text, so that everything that is wrong with them can be told at once.
-type rawSettings struct {
-	Environment         string `group:"Settings" env:"ENVIRONMENT" placeholder:"NAME" help:"development, test or production."`
-	DatabaseURL         string `name:"database-url" group:"Settings" env:"DATABASE_URL" placeholder:"URL" help:"PostgreSQL address; without it the PG* variables serve."`
-	DatabaseCACert      string `name:"database-ca-cert" group:"Settings" env:"DATABASE_CA_CERT" placeholder:"PEM" help:"Certificate authority of the database; turns on verify-full."`
-	DatabaseMigrateURL  string `name:"database-migrate-url" group:"Settings" env:"DATABASE_MIGRATE_URL" placeholder:"URL" help:"Direct address for migrations, when the other is a pooler."`
-	SessionSecretKey    string `group:"Settings" env:"SESSION_SECRET_KEY" placeholder:"KEY" help:"At least 32 characters; a comma-separated list rotates. Better given in the environment."`
-	SessionSecure       string `group:"Settings" env:"SESSION_SECURE" placeholder:"BOOL" help:"true when served over HTTPS."`
-	SessionIdleTimeout  string `group:"Settings" env:"SESSION_IDLE_TIMEOUT" placeholder:"DURATION" help:"Signed out after this long without an action (15m)."`
-	SessionLifetime     string `group:"Settings" env:"SESSION_LIFETIME" placeholder:"DURATION" help:"Signed out after this long in any case (12h)."`
-	SessionAuthEnabled  string `group:"Settings" env:"SESSION_AUTH_ENABLED" placeholder:"BOOL" help:"Sign-in is on; this version cannot switch it off."`
-	ClinicName          string `group:"Settings" env:"CLINIC_NAME" placeholder:"TEXT" help:"Shown name (Chartroom)."`
-	ClinicTimezone      string `group:"Settings" env:"CLINIC_TIMEZONE" placeholder:"ZONE" help:"IANA time zone (UTC)."`
-	ClinicLocale        string `group:"Settings" env:"CLINIC_LOCALE" placeholder:"TAG" help:"How dates are written and read; en-US is month first (en)."`
-	ClinicHelp          string `group:"Settings" env:"CLINIC_HELP" placeholder:"TEXT" help:"Whom to ask for help, shown on every page."`
-	Port                string `name:"listen-port" group:"Settings" env:"PORT" placeholder:"PORT" help:"Where to listen (8080)."`
-	ListenAddr          string `group:"Settings" env:"LISTEN_ADDR" placeholder:"ADDR" help:"Where to listen; wins over the port."`
-	TrustedProxyHops    string `group:"Settings" env:"TRUSTED_PROXY_HOPS" placeholder:"N" help:"Proxies in front that append to X-Forwarded-For (0)."`
-	ChartroomDataDir    string `name:"data-dir" group:"Settings" env:"CHARTROOM_DATA_DIR" placeholder:"DIR" help:"Where demo keeps its database."`
-	ChartroomPostgres   string `name:"postgres-bin" group:"Settings" env:"CHARTROOM_POSTGRES_BIN" placeholder:"DIR" help:"Where PostgreSQL's programs are."`
-	LogLevel            string `group:"Settings" env:"LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
-	LogFormat           string `group:"Settings" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json (text; in production json)."`
-	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
-	AuditKey            string `group:"Settings" env:"AUDIT_KEY" placeholder:"KEY" help:"Seals the audit: at least 32 characters, kept as long as the audit; a comma-separated list rotates. Better given in the environment."`
-	AuditLog            string `group:"Settings" env:"AUDIT_LOG" placeholder:"stdout" help:"stdout writes each audit event as a line of JSON too."`
-	AuditRetention      string `group:"Settings" env:"AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept (2192d, six years; less is refused in production)."`
-	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
-	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
-}
-
-type settings struct {
-	environment, databaseURL, databaseCA, migrateURL string
-	sessionKeys                                      []string
-	keyMadeUp                                        bool // sessions end with the process
-	auditKeys                                        []string
-	auditLog                                         bool // to standard output
-	secure                                           bool
-	idle, lifetime                                   time.Duration
-	clinic, locale, help                             string
-	zone                                             *time.Location
-	listen                                           string
-	hops                                             int
-	dataDir, postgresBin                             string
-	logLevel                                         slog.Level
-	logFormat                                        string
-	retention                                        time.Duration // of the audit
-	warnings                                         []string
-}
-
-func (s settings) production() bool { return s.environment == "production" }
-
-// weakened names the settings with which this server is protected less than one with patients' data should be, for the audit. The
-// names alone: values are nobody's business there.
-func (s settings) weakened() (names []string) {
-	t, err := db.CheckAddress(s.databaseURL, s.databaseCA)
-	one, errRoles := db.OneRole(s.databaseURL, s.migrateURL)
-	for _, w := range []struct {
-		name string
-		weak bool
-	}{
-		{"ENVIRONMENT", !s.production()},
-		{"SESSION_SECRET_KEY", s.keyMadeUp},
-		{"SESSION_SECURE", !s.secure},
-		{"DATABASE_CA_CERT", err != nil || t.Exposed || t.Unverified},
-		{"DATABASE_MIGRATE_URL", errRoles != nil || one},
-		{"AUDIT_KEY", len(s.auditKeys) == 0},
-		{"AUDIT_RETENTION", s.retention < db.KeepAudit},
-	} {
-		if w.weak {
-			names = append(names, w.name)
-		}
-	}
-	return names
-}
-
-// readSettings checks everything and returns all that is wrong, each a sentence that names its setting.
-func readSettings(raw rawSettings) (settings, []string) {
-	var problems []string
-	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	oneOf := func(name, value, preset string, allowed ...string) string {
-		if value == "" {
-			return preset
-		}
-		if !slices.Contains(allowed, value) {
-			bad("%s must be one of %s", name, strings.Join(allowed, ", "))
-		}
-		return value
-	}
-	duration := func(name, value string, preset, least, most time.Duration) time.Duration {
-		if value == "" {
-			return preset
-		}
-		d, err := time.ParseDuration(value)
-		if err != nil || d < least || d > most {
-			bad("%s must be a time between %s and %s, such as %s", name, least, most, preset)
-		}
-		return d
-	}
-	s := settings{
-		environment: oneOf("ENVIRONMENT", raw.Environment, "development", "development", "test", "production"),
-		databaseURL: strings.TrimSpace(raw.DatabaseURL), databaseCA: raw.DatabaseCACert,
-		migrateURL: strings.TrimSpace(orElse(raw.DatabaseMigrateURL, raw.DatabaseURL)),
-		secure:     oneOf("SESSION_SECURE", strings.ToLower(raw.SessionSecure), "false", "true", "false") == "true",
-		idle:       duration("SESSION_IDLE_TIMEOUT", raw.SessionIdleTimeout, 15*time.Minute, time.Second, 24*time.Hour),
-		lifetime:   duration("SESSION_LIFETIME", raw.SessionLifetime, 12*time.Hour, time.Second, 24*time.Hour),
-		clinic:     orElse(raw.ClinicName, "Chartroom"), locale: orElse(raw.ClinicLocale, "en"), help: raw.ClinicHelp,
-		dataDir: raw.ChartroomDataDir, postgresBin: raw.ChartroomPostgres,
-	}
-	if oneOf("SESSION_AUTH_ENABLED", strings.ToLower(raw.SessionAuthEnabled), "true", "true", "false") == "false" {
-		bad("SESSION_AUTH_ENABLED=false is not offered by this version: sign-in cannot be switched off")
-	}
-	var err error
-	if s.zone, err = time.LoadLocation(orElse(raw.ClinicTimezone, "UTC")); err != nil || raw.ClinicTimezone == "Local" {
-		bad("CLINIC_TIMEZONE must be an IANA time zone, such as America/New_York")
-	}
-	if s.hops, err = strconv.Atoi(orElse(raw.TrustedProxyHops, "0")); err != nil || s.hops < 0 || s.hops > 10 {
-		bad("TRUSTED_PROXY_HOPS must be a number from 0 to 10 (2 on Aptible)")
-	}
-	if port, err := strconv.ParseUint(orElse(raw.Port, "8080"), 10, 16); err != nil || port == 0 {
-		bad("PORT must be a number from 1 to 65535")
-	}
-	s.listen = orElse(raw.ListenAddr, ":"+orElse(raw.Port, "8080"))
-	if _, _, err := net.SplitHostPort(s.listen); err != nil {
-		bad("LISTEN_ADDR must be an address with a port, such as 127.0.0.1:8080 or :8080")
-	}
-	if err := s.logLevel.UnmarshalText([]byte(orElse(raw.LogLevel, "info"))); err != nil {
-		bad("LOG_LEVEL must be one of debug, info, warn, error")
-	}
-	preset := "text"
-	if s.production() {
-		preset = "json"
-	}
-	s.logFormat = oneOf("LOG_FORMAT", raw.LogFormat, preset, "text", "json")
-	s.sessionKeys = readKeys(&s, raw.SessionSecretKey, bad)
-	s.auditKeys = checkKeys("AUDIT_KEY", raw.AuditKey, s.production(), bad)
-	s.auditLog = oneOf("AUDIT_LOG", raw.AuditLog, "", "stdout") != ""
-	if s.production() {
-		if !s.secure {
-			bad("SESSION_SECURE must be true in production: serve over HTTPS")
-		}
-	}
-	for _, a := range []struct{ name, url string }{{"DATABASE_URL", s.databaseURL}, {"DATABASE_MIGRATE_URL", raw.DatabaseMigrateURL}} {
-		if a.url == "" && a.name != "DATABASE_URL" {
-			continue
-		}
-		const remedy = ": set DATABASE_CA_CERT, or sslmode=verify-full in the address"
-		switch t, err := db.CheckAddress(a.url, s.databaseCA); {
-		case err != nil:
-			bad("%s %v", a.name, err)
-		case s.production() && t.Exposed:
-			bad("%s would let health data travel unencrypted%s", a.name, remedy)
-		case s.production() && t.Unverified:
-			s.warnings = append(s.warnings, a.name+" does not verify the database's certificate"+remedy)
-		}
-	}
-	if !regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`).MatchString(s.locale) {
-		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
-	}
-	s.retention = readRetention(&s, raw.AuditRetention, bad)
-	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr} {
-		if value != "" {
-			s.warnings = append(s.warnings, name+" is set, but this version does nothing with it yet")
-		}
-	}
-	return s, problems
-}
-
-// readRetention takes days, such as 2192d, besides what time.ParseDuration takes.
-func readRetention(s *settings, text string, bad func(string, ...any)) time.Duration {
-	if text == "" {
-		return db.KeepAudit
-	}
-	keep, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		keep = time.Duration(n) * 24 * time.Hour
-	}
-	switch {
-	case err != nil || keep < 24*time.Hour:
-		bad("AUDIT_RETENTION must be a time of at least a day, such as 2192d")
-	case keep < db.KeepAudit && s.production():
-		bad("AUDIT_RETENTION must be 2192d (six years) or more in production: HIPAA asks for it (45 CFR 164.316)")
-	case keep < db.KeepAudit:
-		s.warnings = append(s.warnings, "AUDIT_RETENTION is less than six years (2192d), which production refuses")
-	}
-	return keep
-}
-
-func readKeys(s *settings, text string, bad func(string, ...any)) []string {
-	if text == "" {
-		if s.production() {
-			bad("SESSION_SECRET_KEY is required in production: `openssl rand -hex 32` makes one")
-			return nil
-		}
-		key := make([]byte, 32)
-		_, _ = rand.Read(key) // never fails (crypto/rand)
-		s.keyMadeUp = true
-		return []string{hex.EncodeToString(key)}
-	}
-	return checkKeys("SESSION_SECRET_KEY", text, s.production(), bad)
-}
-
-// checkKeys takes a comma-separated list apart; none gives none.
-func checkKeys(name, text string, production bool, bad func(string, ...any)) []string {
-	if text == "" {
-		return nil
-	}
-	keys := strings.Split(text, ",")
-	for i, k := range keys {
-		keys[i] = strings.TrimSpace(k)
-		switch {
-		case len(keys[i]) < 32:
-			bad("%s must have at least 32 characters: `openssl rand -hex 32` makes one", name)
-		case production && guessable(keys[i]):
-			bad("%s looks like a placeholder or is too regular: `openssl rand -hex 32` makes a good one", name)
-		}
-	}
-	return keys
-}
-
-// guessable finds keys that were copied from a guide or typed by hand. It is a net against accidents, no proof.
-func guessable(key string) bool {
-	lower := strings.ToLower(key)
-	for _, word := range []string{"secret", "change", "your-", "your_", "example", "placeholder", "password", "replace", "insert",
-		"generate", "random", "session", "chartroom", "minimum", "production", "12345678", "abcdefgh", "qwerty", "deadbeef", "01234567", "76543210", "fedcba98", "00112233"} {
-		if strings.Contains(lower, word) {
-			return true
-		}
-	}
-	counts, bits := map[byte]float64{}, 0.0
-	for _, c := range []byte(key) {
-		counts[c]++
-	}
-	for _, n := range counts {
-		bits -= n * math.Log2(n/float64(len(key)))
-	}
-	return bits < 96 // 32 random hexadecimal digits have about 118 by this measure
-}
-
-func orElse(s, preset string) string {
-	if s == "" {
-		return preset
-	}
-	return s
-}
-
-func (s settings) logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: s.logLevel}
-	if s.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
-
 // needsDatabase is embedded by commands that work on a database.
 type needsDatabase struct{}
 
-func (needsDatabase) needs(s *settings) []string {
-	if s.databaseURL == "" && os.Getenv("PGHOST") == "" && os.Getenv("PGDATABASE") == "" && os.Getenv("PGSERVICE") == "" {
+func (needsDatabase) needs(s *settings.Settings) []string {
+	if s.DatabaseURL == "" && os.Getenv("PGHOST") == "" && os.Getenv("PGDATABASE") == "" && os.Getenv("PGSERVICE") == "" {
 		return []string{"there is no database to work on: set DATABASE_URL, or try everything out with `chartroom demo`"}
 	}
 	return nil
 }
 
 // openDB connects over the program's own address.
-func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.databaseURL) }
+func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.DatabaseURL) }
 
 func (a *app) openAt(url string) (*db.DB, error) {
-	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.databaseCA,
-		SessionKeys: a.settings.sessionKeys, Idle: a.settings.idle, Program: programVersion(), Retention: a.settings.retention}, a.log)
+	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.DatabaseCA,
+		SessionKeys: a.settings.SessionKeys, Idle: a.settings.Idle, Program: programVersion(), Retention: a.settings.Retention}, a.log)
 }
 
 // openMigrated is for commands that may be the first ones on a database.
@@ -432,7 +178,7 @@ func (a *app) openMigrated(url string) (*db.DB, error) {
 }
 
 func (a *app) migrator() db.Migrator {
-	return db.Migrator{URL: a.settings.migrateURL, AppURL: a.settings.databaseURL, CACert: a.settings.databaseCA, Files: migrations, Log: a.log,
+	return db.Migrator{URL: a.settings.MigrateURL, AppURL: a.settings.DatabaseURL, CACert: a.settings.DatabaseCA, Files: migrations, Log: a.log,
 		Actor: actor(), Program: programVersion()}
 }
 
@@ -447,12 +193,12 @@ func actor() string {
 type serveCmd struct{ needsDatabase }
 
 func (serveCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.databaseURL)
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if a.settings.keyMadeUp {
+	if a.settings.KeyMadeUp {
 		a.log.Warn("SESSION_SECRET_KEY is not set, so a key was made up: everybody is signed out when this process ends")
 	}
 	if has, err := d.HasAdmin(a.ctx); err != nil {
@@ -460,22 +206,22 @@ func (serveCmd) Run(a *app) error {
 	} else if !has {
 		a.log.Warn("there is no administrator yet: run `chartroom user create --username NAME --role admin`, with the same DATABASE_URL")
 	}
-	listener, err := net.Listen("tcp", a.settings.listen)
+	listener, err := net.Listen("tcp", a.settings.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.settings.listen, err)
+		return fmt.Errorf("listen on %s: %w", a.settings.Listen, err)
 	}
-	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.environment)
+	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.Environment)
 	return a.serve(d, listener)
 }
 
 // serve answers requests until ctx ends, then lets those under way finish, for at most 8 s: platforms kill after 10.
 func (a *app) serve(d *db.DB, listener net.Listener) error {
 	s := a.settings
-	if err := d.RecordStart(a.ctx, actor(), s.weakened()); err != nil {
+	if err := d.RecordStart(a.ctx, actor(), s.Weakened()); err != nil {
 		return err
 	}
-	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.sessionKeys, Lifetime: s.lifetime,
-		Secure: s.secure, ProxyHops: s.hops, Clinic: s.clinic, Help: s.help, Zone: s.zone, Locale: s.locale})
+	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.SessionKeys, Lifetime: s.Lifetime,
+		Secure: s.Secure, ProxyHops: s.Hops, Clinic: s.Clinic, Help: s.Help, Zone: s.Zone, Locale: s.Locale})
 	if err != nil {
 		return err
 	}
@@ -530,11 +276,11 @@ func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
 // startSealer seals audit events until ctx ends, and then what is left; the channel is closed when that is done.
 func (a *app) startSealer(ctx context.Context, d *db.DB) <-chan struct{} {
 	var lines io.Writer
-	if a.settings.auditLog {
+	if a.settings.AuditLog {
 		lines = a.stdout
 		signal.Ignore(syscall.SIGPIPE) // a drain that leaves is an error to log, and not our sudden end
 	}
-	sealer, done := d.NewSealer(a.settings.auditKeys, lines, a.log), make(chan struct{})
+	sealer, done := d.NewSealer(a.settings.AuditKeys, lines, a.log), make(chan struct{})
 	go func() {
 		defer close(done)
 		sealer.Run(ctx)
@@ -603,7 +349,7 @@ func (p passwordFlags) read(a *app) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return password, db.CheckPassword(password, a.settings.clinic)
+	return password, db.CheckPassword(password, a.settings.Clinic)
 }
 
 func (p passwordFlags) ask(a *app) (string, error) {
@@ -673,7 +419,7 @@ type userCreateCmd struct {
 }
 
 func (c userCreateCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.databaseURL)
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -781,7 +527,7 @@ type userInviteCmd struct {
 }
 
 func (c userInviteCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.databaseURL)
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -848,7 +594,7 @@ func (hashPasswordCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	hash, err := db.HashPassword(password, a.settings.clinic)
+	hash, err := db.HashPassword(password, a.settings.Clinic)
 	if err != nil {
 		return err
 	}
@@ -891,7 +637,7 @@ type importCmd struct {
 
 func (c importCmd) Run(a *app) error {
 	// Direct: it keeps a lock and notes in temporary tables for its connection, which a pooler would scatter.
-	d, err := a.openAt(a.settings.migrateURL)
+	d, err := a.openAt(a.settings.MigrateURL)
 	if err != nil {
 		return err
 	}
@@ -1068,7 +814,7 @@ type importListCmd struct {
 }
 
 func (c importListCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.migrateURL)
+	d, err := a.openMigrated(a.settings.MigrateURL)
 	if err != nil {
 		return err
 	}
@@ -1102,7 +848,7 @@ func (a *app) importState(i db.ImportRun) string {
 }
 
 // moment is the clinic's time, for people at a shell.
-func (a *app) moment(t time.Time) string { return t.In(a.settings.zone).Format("2006-01-02 15:04") }
+func (a *app) moment(t time.Time) string { return t.In(a.settings.Zone).Format("2006-01-02 15:04") }
 
 // Help says what the one line does not.
 func (importListCmd) Help() string {
@@ -1123,7 +869,7 @@ both are named by id. Conflicts that it alone found and that still wait go. If t
 }
 
 func (c importUndoCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.migrateURL)
+	d, err := a.openMigrated(a.settings.MigrateURL)
 	if err != nil {
 		return err
 	}
@@ -1163,7 +909,7 @@ complete. The output is health data: keep it where nobody else can read it.`
 }
 
 func (c exportCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.databaseURL)
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -1192,7 +938,7 @@ with the count when it is complete. Exit 1 means that it is not. Events name use
 }
 
 func (c auditExportCmd) Run(a *app) error {
-	d, err := a.openMigrated(a.settings.databaseURL)
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -1216,8 +962,8 @@ type demoCmd struct {
 	Files    []string `arg:"" optional:"" name:"file" help:"FHIR files to load instead of made-up patients."`
 }
 
-func (demoCmd) needs(s *settings) []string {
-	if s.production() {
+func (demoCmd) needs(s *settings.Settings) []string {
+	if s.Production() {
 		return []string{"demo is for trying Chartroom out, not for ENVIRONMENT=production: use `chartroom serve`"}
 	}
 	return nil
@@ -1244,12 +990,12 @@ func demoDir(configured string) (string, error) {
 }
 
 func (c demoCmd) Run(a *app) error {
-	dir, err := demoDir(a.settings.dataDir)
+	dir, err := demoDir(a.settings.DataDir)
 	if err != nil {
 		return err
 	}
 	ours := func() error {
-		if a.settings.dataDir != "" { // chosen by whoever starts this
+		if a.settings.DataDir != "" { // chosen by whoever starts this
 			return nil
 		}
 		return localpg.CheckOwner(dir)
@@ -1257,7 +1003,7 @@ func (c demoCmd) Run(a *app) error {
 	if err := ours(); err != nil {
 		return err
 	}
-	server, err := localpg.Start(a.ctx, localpg.Options{Dir: filepath.Join(dir, "postgres"), Durable: true, BinDir: a.settings.postgresBin})
+	server, err := localpg.Start(a.ctx, localpg.Options{Dir: filepath.Join(dir, "postgres"), Durable: true, BinDir: a.settings.PostgresBin})
 	if err != nil {
 		return err
 	}
@@ -1272,10 +1018,10 @@ func (c demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.settings.databaseURL = server.URL("chartroom")
-	a.settings.migrateURL, a.settings.databaseCA = a.settings.databaseURL, ""
-	a.settings.sessionKeys, a.settings.keyMadeUp = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}, false
-	d, err := a.openMigrated(a.settings.databaseURL)
+	a.settings.DatabaseURL = server.URL("chartroom")
+	a.settings.MigrateURL, a.settings.DatabaseCA = a.settings.DatabaseURL, ""
+	a.settings.SessionKeys, a.settings.KeyMadeUp = []string{hex.EncodeToString(db.DeriveKey(secret, "demo session key"))}, false
+	d, err := a.openMigrated(a.settings.DatabaseURL)
 	if err != nil {
 		return err
 	}
@@ -1297,7 +1043,7 @@ func (c demoCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.stdout, "\nChartroom is ready with %d patients:\n\n    http://localhost:%d/\n\n%s\nData: %s (stays; --fresh starts over). Ctrl-C ends it.\n"+
 		"For other commands on it meanwhile: export DATABASE_URL='%s'\n\n",
-		count, listener.Addr().(*net.TCPAddr).Port, signIns, dir, a.settings.databaseURL)
+		count, listener.Addr().(*net.TCPAddr).Port, signIns, dir, a.settings.DatabaseURL)
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	gone := false
@@ -1411,7 +1157,7 @@ command prints the newest. AUDIT_KEY must be the server's, with the keys that it
 }
 
 func (c auditVerifyCmd) Run(a *app) error {
-	o := db.VerifyOptions{Keys: a.settings.auditKeys, Retention: a.settings.retention}
+	o := db.VerifyOptions{Keys: a.settings.AuditKeys, Retention: a.settings.Retention}
 	if c.Anchor != "" {
 		anchor, err := db.ParseAnchor(c.Anchor)
 		if err != nil {
@@ -1456,7 +1202,7 @@ func (c checkCmd) Run(a *app) error {
 		return err
 	}
 	defer d.Close()
-	lines := append(a.settings.checkAudit(), d.CheckAudit(a.ctx)...)
+	lines := append(a.settings.CheckAudit(), d.CheckAudit(a.ctx)...)
 	if c.JSON {
 		err = json.NewEncoder(a.stdout).Encode(lines)
 	} else {
@@ -1481,29 +1227,10 @@ func (c checkCmd) Run(a *app) error {
 	return err
 }
 
-// checkAudit are the lines that the settings alone decide.
-func (s settings) checkAudit() []db.Check {
-	key := db.Check{What: "audit key", Result: db.CheckPass, Found: "AUDIT_KEY is set and long enough"}
-	const makeOne = "`openssl rand -hex 32` makes one; keep it for as long as the audit, apart from the database"
-	if len(s.auditKeys) == 0 {
-		key = db.Check{What: "audit key", Result: db.CheckWarn, Found: "AUDIT_KEY is not set: whoever can write to the database can seal anew what they changed", Mend: makeOne}
-	}
-	roles := db.Check{What: "database roles", Result: db.CheckPass, Found: "the program's role is not the one that owns the tables"}
-	if one, err := db.OneRole(s.databaseURL, s.migrateURL); err != nil || one {
-		roles = db.Check{What: "database roles", Result: db.CheckWarn, Found: "one role owns the tables and serves: it could switch the audit's triggers off",
-			Mend: "give DATABASE_MIGRATE_URL the tables' owner, and DATABASE_URL another role; the next start grants it what it needs"}
-	}
-	retention := db.Check{What: "audit retention", Result: db.CheckPass, Found: fmt.Sprintf("%d days", int(s.retention.Hours()/24))}
-	if s.retention < db.KeepAudit {
-		retention.Result, retention.Mend = db.CheckWarn, "set AUDIT_RETENTION to 2192d (six years) or more"
-	}
-	return []db.Check{key, roles, retention}
-}
-
 type healthcheckCmd struct{}
 
 func (healthcheckCmd) Run(a *app) error {
-	host, port, err := net.SplitHostPort(a.settings.listen)
+	host, port, err := net.SplitHostPort(a.settings.Listen)
 	if err != nil {
 		return err
 	}
@@ -1546,7 +1273,7 @@ func (c versionCmd) Run(a *app) error {
 	if c.JSON {
 		return json.NewEncoder(a.stdout).Encode(v)
 	}
-	fmt.Fprintf(a.stdout, "chartroom %s, commit %s, %s, schema %d\n", v.Version, orElse(v.Commit, "unknown"), v.Go, v.Schema)
+	fmt.Fprintf(a.stdout, "chartroom %s, commit %s, %s, schema %d\n", v.Version, cmp.Or(v.Commit, "unknown"), v.Go, v.Schema)
 	return nil
 }
 
