@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,24 @@ func everyWay(t *testing.T, step int) {
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	db.SetAudit(t, 40, 100)
-	auditCrowd(t, c, 2000)
+	auditCrowd(t, c, 1400)
+	late := []pgx.Tx{moreEvents(t, url, c), moreEvents(t, url, c)}
+	// Of the events some are where patients in lists are looked up, some are sealed only, some not even that; and of each two
+	// turned up late.
+	sealer := d.NewSealer(nil, nil, slog.New(slog.DiscardHandler))
+	for range 2 {
+		if err := sealer.Seal(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		moreEvents(t, url, c)
+		commit(t, late[0])
+		late = late[1:]
+	}
+	if got := value[string](t, c, `SELECT concat_ws(' ', (SELECT count(*) > 100 FROM audit_lists), (SELECT max(s.block) - m.block FROM audit_seals s),
+		(SELECT count(*) > 200 FROM audit_events e, audit_seals s WHERE s.block > m.block AND e.id <@ s.ids),
+		(SELECT count(*) > 200 FROM audit_events e, audit_seals s WHERE s.block = m.block + 1 AND e.id > s.last_id)) FROM audit_lists_made m`); got != "t 1 t t" {
+		t.Fatal(got)
+	}
 	v := signedIn(t, d, c, "admin")
 	now := value[time.Time](t, c, `SELECT now() - interval '1 second'`)
 	most := value[int64](t, c, `SELECT max(id) FROM audit_events`)
@@ -96,6 +114,29 @@ func everyWay(t *testing.T, step int) {
 	}
 	if asked < 1000 || found[41] < 200/step || found[0] < 200/step {
 		t.Errorf("%d questions, %v", asked, found)
+	}
+}
+
+// moreEvents puts 300 of the crowd's events on record again, and another 100 in a transaction that is left open.
+func moreEvents(t *testing.T, url string, c *pgx.Conn) pgx.Tx {
+	t.Helper()
+	const again = `INSERT INTO audit_events (recorded, action, outcome, actor_id, actor, patients)
+		SELECT recorded + interval '1 second', action, outcome, actor_id, actor, patients FROM audit_events WHERE patients <> '{}' ORDER BY md5(id::text) LIMIT `
+	tx, err := dbtest.Conn(t, url).Begin(context.Background())
+	if err == nil {
+		_, err = tx.Exec(context.Background(), again+`100`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, c, again+`300`)
+	return tx
+}
+
+func commit(t *testing.T, tx pgx.Tx) {
+	t.Helper()
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -38,10 +38,10 @@ type AuditCursor struct {
 	Newer    bool // the page of newer events that ends there, instead of the older ones that begin there
 }
 
-// auditPage is how many events a page has; auditReach how many of the newest are looked at for a patient before the index
-// of patients is asked. That index gives all of a patient's events at once, which are very many for who is in every list:
-// but of such a patient a page is soon full without it. What is left for the index is in fewer than one event in a few
-// hundred. Tests shorten both.
+// auditPage is how many events a page has; auditReach how many of the newest are looked at for a patient before the indexes
+// of patients are asked. They give all of a patient's events at once, which are very many for who is in every list: but of
+// such a patient a page is soon full without them. What is left for them is in fewer than one event in a few hundred. Tests
+// shorten both.
 var auditPage, auditReach = 50, 10_000
 
 const auditPanel = 10 // events on the page of a patient or a user
@@ -162,19 +162,17 @@ func (w auditWay) walk(from, way, rest string) string {
 		ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
 }
 
-// ofPatient first looks at so many of the newest; where that gives no full page, the index of patients has all. Whoever is
-// asked for by an action that is no list is not in that many, and the index is asked at once.
+// ofPatient first looks at so many of the newest; where that gives no full page, the indexes of patients have all. Whoever is
+// asked for by an action that is no list is not in that many, and their index is asked at once.
 func (w auditWay) ofPatient() string {
 	id := w.b.value(w.Patient, "uuid")
 	rest := w.rest()
-	indexed := func(part, gate string) string {
-		return `SELECT * FROM audit_events e WHERE ` + w.gate + gate + ` AND ` + part + ` AND e.patients @> ARRAY[` + id + `] OFFSET 0`
-	}
 	sorted := func(of string) string {
 		return `SELECT e.* FROM (` + of + `) e WHERE ` + w.span() + ` AND ` + rest + ` ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
 	}
+	concerned := `SELECT * FROM audit_events e WHERE ` + w.gate + ` AND e.action <> 'patient-list' AND e.patients @> ARRAY[` + id + `]`
 	if w.unlisted() {
-		return sorted(indexed("e.action <> 'patient-list'", ""))
+		return sorted(concerned + ` OFFSET 0`)
 	}
 	near := w
 	near.size = auditReach
@@ -184,10 +182,11 @@ func (w auditWay) ofPatient() string {
 	} else {
 		walked = near.walk("audit_events e", "true", "true")
 	}
-	far := ` AND (SELECT count(*) FROM near) <= ` + strconv.Itoa(w.size)
-	all := `(` + indexed("e.action = 'patient-list'", far) + `)`
+	far := w
+	far.gate += ` AND (SELECT count(*) FROM near) <= ` + strconv.Itoa(w.size)
+	all := `(` + far.listed(id) + `) UNION ALL (` + far.unmade(id) + `)`
 	if len(w.Actions) != 1 {
-		all += ` UNION ALL (` + indexed("e.action <> 'patient-list'", far) + `)`
+		all += ` UNION ALL (` + concerned + ` AND ` + far.gate + ` OFFSET 0)`
 	}
 	return `WITH near AS MATERIALIZED (
 		SELECT e.* FROM (` + walked + `) e WHERE ` + id + ` = ANY (e.patients) AND ` + rest + ` LIMIT ` + w.limit() + `
@@ -196,6 +195,38 @@ func (w auditWay) ofPatient() string {
 	UNION ALL
 	(` + sorted(all) + `)
 	ORDER BY ` + w.order("") + ` LIMIT ` + w.limit()
+}
+
+// listed are the lists in audit_lists that showed a patient. It has their places in the order of reading, so that only those
+// events are read that are wanted; but whoever was at the shell, and outcomes, only the events know.
+func (w auditWay) listed(id string) string {
+	who, first := "true", ""
+	if len(w.Users) > 0 && w.Shell == "" {
+		who = "l.actor_id = ANY (" + w.users() + ")"
+	}
+	if w.Shell == "" && w.Outcome == "" {
+		first = ` ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
+	}
+	return `SELECT x.* FROM (
+			SELECT e.recorded, e.id FROM (
+				SELECT at.recorded, at.id FROM audit_lists l CROSS JOIN LATERAL unnest(l.times, l.ids) at (recorded, id)
+				WHERE ` + w.gate + ` AND l.patients @> ARRAY[` + id + `] AND ` + who + `
+			) e WHERE ` + w.span() + first + `
+		) place CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.recorded = place.recorded AND e.id = place.id OFFSET 0) x`
+}
+
+// unmade are the lists that showed a patient and are not in audit_lists yet: what was written or sealed since, and what was
+// committed late.
+func (w auditWay) unmade(id string) string {
+	return `SELECT x.* FROM unnest(int8multirange(int8range(coalesce((SELECT last_id FROM audit_lists_made), 0) + 1, NULL))
+			+ coalesce((SELECT range_agg(i) FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i
+			            WHERE false), '{}')
+			) r
+		CROSS JOIN LATERAL (
+			SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < coalesce(upper(r), 9223372036854775807)
+			AND e.action = 'patient-list' AND ` + id + ` = ANY (e.patients) OFFSET 0
+		) x
+		WHERE ` + w.gate
 }
 
 // span is what comes after the cursor, within the days that are asked for.

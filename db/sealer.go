@@ -25,6 +25,11 @@ const (
 	mostGaps = 1000
 )
 
+// listEvery is after how many events that this process sealed audit_lists is gone on with: what is not in it yet is looked
+// through for each question about a patient, and what is in it takes the less room the more comes at once. A variable for
+// tests alone.
+var listEvery = 1000
+
 // sealPortion is how many events are sealed in one transaction; a variable for tests alone.
 var sealPortion = 5000
 
@@ -39,6 +44,7 @@ type Sealer struct {
 	told   int64     // up to which block the log has
 	toldAt time.Time // when
 	events int       // sealed since
+	listed int       // how many more are sealed before audit_lists is gone on with
 	said   string    // the last round's error
 }
 
@@ -151,9 +157,26 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 		return false, fmt.Errorf("seal audit events: %w", err)
 	}
 	for _, b := range made {
-		s.newest, s.events = b, s.events+b.Events
+		s.newest, s.events, s.listed = b, s.events+b.Events, s.listed-b.Events
 	}
-	return full, nil
+	if s.listed > 0 {
+		return full, nil
+	}
+	more, err := s.list(ctx)
+	return full || more, err
+}
+
+// list goes on with audit_lists, and says whether there is more to do.
+func (s *Sealer) list(ctx context.Context) (more bool, err error) {
+	var n int
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `SELECT audit_lists_make()`).Scan(&n) })
+	if err != nil {
+		return false, fmt.Errorf("make the lists that the audit is read by: %w", err)
+	}
+	if n == 0 {
+		s.listed = listEvery
+	}
+	return n > 0, nil
 }
 
 // last reads the block to go on from, and refuses to go on without its key: else whoever can take a setting away could

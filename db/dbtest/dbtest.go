@@ -123,9 +123,10 @@ func unknownActions(t testing.TB, url string) {
 	}
 	defer c.Close(ctx)
 	var unknown []string
-	err = c.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT action), '{}') FROM audit_events WHERE action <> ALL ($1)`, db.AuditActions).Scan(&unknown)
+	err = c.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT action || ' ' || outcome), '{}') FROM audit_events WHERE action <> ALL ($1) OR outcome <> ALL ($2)`,
+		db.AuditActions, db.Outcomes).Scan(&unknown)
 	if err == nil && len(unknown) > 0 {
-		t.Errorf("the audit holds actions that are not in db.AuditActions: %v", unknown)
+		t.Errorf("the audit holds actions or outcomes that are not in db.AuditActions and db.Outcomes: %v", unknown)
 	}
 }
 

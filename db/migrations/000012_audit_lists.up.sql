@@ -1,0 +1,100 @@
+-- Every page of the site writes an event, and waits for it. What reading the audit needs besides is made apart from that, by
+-- the process that seals; docs/decisions.md has what each part of an event costs.
+
+-- Whom lists showed: a row for those of a user's lists that showed the same patients. It is no record, and can be made again
+-- from the events at any time; the program's role can only read it, or it could hide there what it cannot change there.
+CREATE TABLE audit_lists (
+    actor_id integer,               -- audit_events.actor_id
+    newest   timestamptz   NOT NULL, -- the greatest of times
+    times    timestamptz[] NOT NULL, -- audit_events.recorded and id of each list, in the same order
+    ids      bigint[]      NOT NULL,
+    patients uuid[]        NOT NULL
+);
+CREATE INDEX audit_lists_patients ON audit_lists USING gin (patients);
+CREATE INDEX audit_lists_newest ON audit_lists (newest);
+
+-- One row: up to where it is made. Where the seal is not that block's, the chain is another one, and all is made again.
+CREATE TABLE audit_lists_made (
+    block   bigint NOT NULL, -- of audit_seals; the events of it and those before are in audit_lists
+    seal    bytea  NOT NULL,
+    last_id bigint NOT NULL  -- the highest id of these events
+);
+INSERT INTO audit_lists_made VALUES (0, '', 0);
+
+-- Goes on with the blocks that were sealed since, for about five thousand events, and says how many events those were. Blocks
+-- name their events exactly, those included that were committed late.
+CREATE FUNCTION audit_lists_make() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    was audit_lists_made;
+    upto bigint;
+    upto_seal bytea;
+    highest bigint;
+    n bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('audit_lists_make')) THEN
+        RETURN 0;
+    END IF;
+    SELECT * INTO STRICT was FROM audit_lists_made;
+    IF was.block > 0 AND NOT EXISTS (SELECT 1 FROM audit_seals s WHERE s.block = was.block AND s.seal = was.seal) THEN
+        DELETE FROM audit_lists;
+        was := (0, ''::bytea, 0);
+    END IF;
+    SELECT s.block, s.seal INTO upto, upto_seal FROM (
+        SELECT block, seal, sum(events) OVER (ORDER BY block) - events AS before FROM audit_seals
+        WHERE block > was.block ORDER BY block LIMIT 5000
+    ) s WHERE s.before < 5000 ORDER BY s.block DESC LIMIT 1;
+    IF upto IS NULL THEN
+        UPDATE audit_lists_made SET block = was.block, seal = was.seal, last_id = was.last_id WHERE seal <> was.seal;
+        RETURN 0;
+    END IF;
+    WITH events AS MATERIALIZED (
+        SELECT e.id, e.recorded, e.actor_id, CASE WHEN e.action = 'patient-list' THEN e.patients ELSE '{}' END AS patients
+        FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) r CROSS JOIN LATERAL (
+            SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r)
+            AND e.recorded >= s.month::timestamp AT TIME ZONE 'UTC' AND e.recorded < (s.month + interval '1 month') AT TIME ZONE 'UTC' OFFSET 0
+        ) e
+        WHERE s.block > was.block AND s.block <= upto
+    ), made AS (
+        INSERT INTO audit_lists (actor_id, newest, times, ids, patients)
+        SELECT actor_id, max(recorded), array_agg(recorded), array_agg(id), patients FROM events WHERE patients <> '{}' GROUP BY actor_id, patients
+    )
+    SELECT count(*), coalesce(max(id), 0) INTO n, highest FROM events;
+    UPDATE audit_lists_made SET block = upto, seal = upto_seal, last_id = greatest(was.last_id, highest);
+    DELETE FROM audit_lists WHERE newest < (SELECT min(recorded) FROM audit_events); -- their months were dropped
+    RETURN n;
+END;
+$$;
+
+-- As of the other functions that act as the owner: a search_path that nobody else can write to.
+DO $own$
+BEGIN
+    EXECUTE format('ALTER FUNCTION audit_lists_make() SET search_path = %I, pg_temp', current_schema());
+END
+$own$;
+REVOKE ALL ON FUNCTION audit_lists_make() FROM PUBLIC;
+
+DROP INDEX audit_events_listed;
+DROP INDEX audit_events_sign_ins; -- audit_events_actor_action leads to the same events
+
+-- A check is parsed again for each row that is written alone, which is a seventh of what an event costs. Times are checked
+-- where they can be wrong, in the partition for what no month takes; the program's statements write no other outcome.
+ALTER TABLE audit_events DROP CONSTRAINT audit_events_has_month, DROP CONSTRAINT audit_events_outcome_check;
+
+CREATE OR REPLACE FUNCTION audit_events_guard(partition text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    who oid;
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(partition) AND tgname = 'audit_events_no_truncate') THEN
+        EXECUTE format('CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION audit_events_refuse()', partition);
+    END IF;
+    IF partition = 'audit_events_other' AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass(partition) AND conname = 'audit_events_has_month') THEN
+        -- A time that has no month could not be sealed.
+        ALTER TABLE audit_events_other ADD CONSTRAINT audit_events_has_month
+            CHECK (recorded >= '0001-01-01 00:00:00Z' AND recorded < '10000-01-01 00:00:00Z') NOT VALID;
+    END IF;
+    FOR who IN SELECT DISTINCT a.grantee FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass(partition) AND a.grantee <> c.relowner LOOP
+        EXECUTE format('REVOKE ALL ON %I FROM %s', partition, CASE who WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(who)) END);
+    END LOOP;
+END;
+$$;
+SELECT audit_events_guard('audit_events_other');
