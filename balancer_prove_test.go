@@ -67,7 +67,7 @@ func newBalancer(t testing.TB, servers int) *balancer {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(tool(t, "haproxy", "haproxy"), "-db", "-f", path), t: t,
+	p := &process{Cmd: exec.Command(installed(t, "haproxy", "haproxy"), "-db", "-f", path), t: t,
 		stdout: &dbtest.Buffer{}, stderr: &dbtest.Buffer{}, ended: make(chan struct{})}
 	p.Stdout, p.Stderr = p.stdout, p.stderr
 	p.start()

@@ -126,11 +126,11 @@ func (c *crowd) fail(format string, args ...any) {
 	c.failures = append(c.failures, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 }
 
-// page is an answer.
-type page struct{ body, location string }
+// shown is an answer.
+type shown struct{ body, location string }
 
 // ask sends what "METHOD /path" says, with a form's fields in turn, and notes any other status as a failure.
-func (w *worker) ask(what string, status int, fields ...string) (page, bool) {
+func (w *worker) ask(what string, status int, fields ...string) (shown, bool) {
 	method, path, _ := strings.Cut(what, " ")
 	form := url.Values{}
 	for i := 0; i < len(fields); i += 2 {
@@ -139,7 +139,7 @@ func (w *worker) ask(what string, status int, fields ...string) (page, bool) {
 	req, err := http.NewRequest(method, w.at+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		w.fail("%v", err)
-		return page{}, false
+		return shown{}, false
 	}
 	if method == "POST" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -147,16 +147,16 @@ func (w *worker) ask(what string, status int, fields ...string) (page, bool) {
 	res, err := w.browser.Do(req)
 	if err != nil {
 		w.fail("%s: %v", what, err)
-		return page{}, false
+		return shown{}, false
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != status {
 		w.fail("%s: %d (%v)\n%.300s", what, res.StatusCode, err, body)
-		return page{}, false
+		return shown{}, false
 	}
 	w.served.Add(1)
-	return page{string(body), res.Header.Get("Location")}, true
+	return shown{string(body), res.Header.Get("Location")}, true
 }
 
 // round is what somebody does again and again: the list, a search, a new patient, their page, a change, their page.

@@ -15,8 +15,8 @@ import (
 	"chartroom/db/dbtest"
 )
 
-// tool finds a program that a proof needs; without it the proof fails and says what to install.
-func tool(t testing.TB, name, debian string) string {
+// installed finds a program that a proof needs; without it the proof fails and says what to install.
+func installed(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -28,8 +28,8 @@ func tool(t testing.TB, name, debian string) string {
 	return path
 }
 
-// output runs a program to its end and returns what it wrote to standard output.
-func output(t testing.TB, dir string, name string, args ...string) string {
+// outputOf runs a program to its end and returns what it wrote to standard output.
+func outputOf(t testing.TB, dir string, name string, args ...string) string {
 	t.Helper()
 	var stderr bytes.Buffer
 	c := exec.Command(name, args...)
@@ -55,8 +55,8 @@ func newBuilder(t testing.TB) *builder {
 	if os.Getuid() != 0 {
 		t.Fatal("run this proof as root: buildah runs the steps of a Dockerfile in a chroot here")
 	}
-	b := &builder{t, tool(t, "buildah", "buildah"), t.TempDir(), t.TempDir()}
-	base, shell := t.TempDir(), tool(t, "busybox", "busybox-static")
+	b := &builder{t, installed(t, "buildah", "buildah"), t.TempDir(), t.TempDir()}
+	base, shell := t.TempDir(), installed(t, "busybox", "busybox-static")
 	for _, dir := range []string{"bin", "tmp", "root", "etc"} {
 		if err := os.MkdirAll(filepath.Join(base, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func newBuilder(t testing.TB) *builder {
 	if err := os.Chmod(filepath.Join(base, "tmp"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	output(t, base, "cp", shell, "bin/busybox")
+	outputOf(t, base, "cp", shell, "bin/busybox")
 	for _, command := range []string{"sh", "head"} {
 		if err := os.Symlink("busybox", filepath.Join(base, "bin", command)); err != nil {
 			t.Fatal(err)
@@ -83,14 +83,14 @@ func newBuilder(t testing.TB) *builder {
 
 func (b *builder) buildah(args ...string) string {
 	b.t.Helper()
-	return output(b.t, "/", b.path, append([]string{"--root", b.store + "/images", "--runroot", b.store + "/run", "--storage-driver", "vfs"}, args...)...)
+	return outputOf(b.t, "/", b.path, append([]string{"--root", b.store + "/images", "--runroot", b.store + "/run", "--storage-driver", "vfs"}, args...)...)
 }
 
 // image builds the Dockerfile of a directory as it is. Of the network the steps see what this machine has; Go is told to use none.
 func (b *builder) image(name, dir string, args ...string) {
 	b.t.Helper()
 	b.buildah(slices.Concat([]string{"bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker", "-t", name,
-		"--volume", output(b.t, ".", "go", "env", "GOROOT") + ":/usr/local/go:ro", "--volume", output(b.t, ".", "go", "env", "GOMODCACHE") + ":/go/pkg/mod",
+		"--volume", outputOf(b.t, ".", "go", "env", "GOROOT") + ":/usr/local/go:ro", "--volume", outputOf(b.t, ".", "go", "env", "GOMODCACHE") + ":/go/pkg/mod",
 		"--volume", b.cache + ":/root/.cache"}, args, []string{dir})...)
 }
 
@@ -133,12 +133,12 @@ func versionOf(t testing.TB, root string) (v struct{ Version, Commit, Date, Go s
 // another build cache than the release beside it: the same bytes.
 func TestProveTheImageHoldsTheReleasedProgram(t *testing.T) {
 	b, dist := newBuilder(t), t.TempDir()
-	output(t, ".", ".ci/release", dist, "linux/amd64")
-	sums := output(t, dist, "cat", "SHA256SUMS")
+	outputOf(t, ".", ".ci/release", dist, "linux/amd64")
+	sums := outputOf(t, dist, "cat", "SHA256SUMS")
 	sum, file, _ := strings.Cut(sums, "  ")
-	output(t, dist, "sha256sum", "--check", "--strict", "SHA256SUMS")
+	outputOf(t, dist, "sha256sum", "--check", "--strict", "SHA256SUMS")
 	var v struct{ Version, Commit, Date string }
-	if err := json.Unmarshal([]byte(output(t, dist, "./"+file, "version", "--json")), &v); err != nil || v.Version == "" || len(v.Commit) != 40 || !strings.HasSuffix(v.Date, "Z") {
+	if err := json.Unmarshal([]byte(outputOf(t, dist, "./"+file, "version", "--json")), &v); err != nil || v.Version == "" || len(v.Commit) != 40 || !strings.HasSuffix(v.Date, "Z") {
 		t.Fatalf("a release does not know itself: %+v %v", v, err)
 	}
 	b.image("chartroom", dbtest.Root(), "--build-arg", "VERSION="+v.Version, "--build-arg", "COMMIT="+v.Commit, "--build-arg", "DATE="+v.Date)
@@ -157,10 +157,10 @@ func TestProveTheImageHoldsTheReleasedProgram(t *testing.T) {
 		}
 	}
 	root := b.root("chartroom")
-	if got, _, _ := strings.Cut(output(t, root, "sha256sum", "usr/local/bin/chartroom"), " "); got != sum {
+	if got, _, _ := strings.Cut(outputOf(t, root, "sha256sum", "usr/local/bin/chartroom"), " "); got != sum {
 		t.Errorf("the program in the image has SHA-256 %s, the released one %s", got, sum)
 	}
-	if got := output(t, root, "cat", ".aptible/.aptible.yml"); got != output(t, ".", "cat", ".aptible.yml") {
+	if got := outputOf(t, root, "cat", ".aptible/.aptible.yml"); got != outputOf(t, ".", "cat", ".aptible.yml") {
 		t.Errorf("the image's .aptible.yml is another:\n%s", got)
 	}
 	if got := versionOf(t, root); got.Version != v.Version || got.Commit != v.Commit || got.Date != v.Date {
@@ -173,11 +173,11 @@ func TestProveTheImageHoldsTheReleasedProgram(t *testing.T) {
 // no .dockerignore, gives no arguments and puts the application's settings beside the sources.
 func TestProveAPushedRepositoryMakesAnImageWithItsCommitAndWithoutSecrets(t *testing.T) {
 	b, clone := newBuilder(t), filepath.Join(t.TempDir(), "clone")
-	b.cache = filepath.Dir(output(t, ".", "go", "env", "GOCACHE")) // what is built is not the question here
-	here := output(t, ".", "git", "rev-parse", "--show-toplevel")
-	output(t, ".", "git", "clone", "-q", "--depth", "1", "file://"+here, clone)
+	b.cache = filepath.Dir(outputOf(t, ".", "go", "env", "GOCACHE")) // what is built is not the question here
+	here := outputOf(t, ".", "git", "rev-parse", "--show-toplevel")
+	outputOf(t, ".", "git", "clone", "-q", "--depth", "1", "file://"+here, clone)
 	// The tree as it is now, which may be ahead of its last commit.
-	output(t, here, "bash", "-c", `git ls-files -z --cached --others --exclude-standard | tar -c --null --files-from - | tar -x -C "$0"`, clone)
+	outputOf(t, here, "bash", "-c", `git ls-files -z --cached --others --exclude-standard | tar -c --null --files-from - | tar -x -C "$0"`, clone)
 	const secret = "made-up-secret-of-this-test-5d1f"
 	for _, name := range []string{".aptible.env", ".env", "db/.env"} {
 		if err := os.WriteFile(filepath.Join(clone, name), []byte("SESSION_SECRET_KEY="+secret+"\n"), 0o600); err != nil {
@@ -186,7 +186,7 @@ func TestProveAPushedRepositoryMakesAnImageWithItsCommitAndWithoutSecrets(t *tes
 	}
 	b.image("pushed", clone, "--ignorefile", "/dev/null")
 	root := b.root("pushed")
-	commit := output(t, here, "git", "rev-parse", "HEAD")
+	commit := outputOf(t, here, "git", "rev-parse", "HEAD")
 	if v := versionOf(t, root); v.Commit != commit || v.Version != "dev-"+commit[:12] {
 		t.Errorf("the image's program says %+v, pushed was %s", v, commit)
 	}

@@ -57,7 +57,7 @@ func releaseWith(t testing.TB, version string, files map[string]string) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "chartroom")
-	output(t, dbtest.Root(), "go", "build", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-X main.version="+version, "-o", program, ".")
+	outputOf(t, dbtest.Root(), "go", "build", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags", "-X main.version="+version, "-o", program, ".")
 	return program
 }
 
