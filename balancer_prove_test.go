@@ -27,9 +27,8 @@ type balancer struct {
 	control string
 }
 
-// What the proxy may not do is send a request again that a server may have seen: only where no connection came about, it tries
-// another server, which is safe for every request. Connections to servers are kept and used again (http-reuse always),
-// which is where stopping servers hurt most.
+// The proxy forgives nothing: it tries no second time, not even where no connection came about, as a careful one would. And it keeps
+// connections to servers and uses them again (http-reuse always), which is where stopping servers hurt most.
 const haproxyConfig = `
 global
   stats socket %s mode 600 level admin
@@ -47,9 +46,7 @@ frontend in
 backend site
   balance roundrobin
   http-reuse always
-  retries 3
-  retry-on conn-failure
-  option redispatch 1
+  retries 0
   option httpchk GET /healthcheck
   default-server check inter 250ms fall 1 rise 1 disabled
 `
@@ -129,11 +126,6 @@ func (b *balancer) of(name string) map[string]string {
 // sessions are the requests that a server has now.
 func (b *balancer) sessions(slot int) int {
 	n, _ := strconv.Atoi(b.of(fmt.Sprintf("s%d", slot))["scur"])
-	return n
-}
-
-func (b *balancer) count(column string) int {
-	n, _ := strconv.Atoi(b.of("BACKEND")[column])
 	return n
 }
 
