@@ -169,15 +169,42 @@ func TestProveTheImageHoldsTheReleasedProgram(t *testing.T) {
 	t.Logf("chartroom %s, %s in the image and in the release", v.Version, sum)
 }
 
+// cloned is this repository with one commit, and in it the tree as it is now, which may be ahead.
+func cloned(t testing.TB) string {
+	t.Helper()
+	clone := filepath.Join(t.TempDir(), "clone")
+	outputOf(t, ".", "git", "clone", "-q", "--depth", "1", "file://"+dbtest.Root(), clone)
+	outputOf(t, dbtest.Root(), "bash", "-o", "pipefail", "-c",
+		`git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read --files-from - | tar -x -C "$0"`, clone)
+	return clone
+}
+
+// TestProveAReleaseBearsItsTagAndHoldsNothingElse releases a tagged commit, and refuses to once a file was changed.
+func TestProveAReleaseBearsItsTagAndHoldsNothingElse(t *testing.T) {
+	clone, dist := cloned(t), t.TempDir()
+	git := []string{"-c", "user.name=A Tester", "-c", "user.email=tester@example.org"}
+	outputOf(t, clone, "git", "add", "-A")
+	outputOf(t, clone, "git", append(git, "commit", "-q", "--allow-empty", "--date", "2026-01-02T03:04:05+02:00", "-m", "A release")...)
+	outputOf(t, clone, "git", append(git, "tag", "-a", "v9.8.7", "-m", "v9.8.7")...)
+	outputOf(t, clone, ".ci/release", dist, "linux/amd64")
+	said := outputOf(t, dist, "./chartroom-v9.8.7-linux-amd64", "version")
+	if !strings.HasPrefix(said, "chartroom v9.8.7, commit "+outputOf(t, clone, "git", "rev-parse", "HEAD")+" of 20") {
+		t.Error(said)
+	}
+	if err := os.WriteFile(filepath.Join(clone, "main.go"), []byte("package main // changed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(filepath.Join(clone, ".ci", "release"), dist, "linux/amd64")
+	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "differs from v9.8.7") {
+		t.Errorf("a changed tree was released: %v %s", err, out)
+	}
+}
+
 // TestProveAPushedRepositoryMakesAnImageWithItsCommitAndWithoutSecrets builds as a platform does that clones the one commit, reads
 // no .dockerignore, gives no arguments and puts the application's settings beside the sources.
 func TestProveAPushedRepositoryMakesAnImageWithItsCommitAndWithoutSecrets(t *testing.T) {
-	b, clone := newBuilder(t), filepath.Join(t.TempDir(), "clone")
+	b, clone := newBuilder(t), cloned(t)
 	b.cache = filepath.Dir(outputOf(t, ".", "go", "env", "GOCACHE")) // what is built is not the question here
-	here := outputOf(t, ".", "git", "rev-parse", "--show-toplevel")
-	outputOf(t, ".", "git", "clone", "-q", "--depth", "1", "file://"+here, clone)
-	// The tree as it is now, which may be ahead of its last commit.
-	outputOf(t, here, "bash", "-c", `git ls-files -z --cached --others --exclude-standard | tar -c --null --files-from - | tar -x -C "$0"`, clone)
 	const secret = "made-up-secret-of-this-test-5d1f"
 	for _, name := range []string{".aptible.env", ".env", "db/.env"} {
 		if err := os.WriteFile(filepath.Join(clone, name), []byte("SESSION_SECRET_KEY="+secret+"\n"), 0o600); err != nil {
@@ -186,7 +213,7 @@ func TestProveAPushedRepositoryMakesAnImageWithItsCommitAndWithoutSecrets(t *tes
 	}
 	b.image("pushed", clone, "--ignorefile", "/dev/null")
 	root := b.root("pushed")
-	commit := outputOf(t, here, "git", "rev-parse", "HEAD")
+	commit := outputOf(t, dbtest.Root(), "git", "rev-parse", "HEAD")
 	if v := versionOf(t, root); v.Commit != commit || v.Version != "dev-"+commit[:12] {
 		t.Errorf("the image's program says %+v, pushed was %s", v, commit)
 	}
