@@ -40,8 +40,13 @@ import (
 	"chartroom/handlers/settings"
 )
 
-// version is set by the linker for a release; see Taskfile.yml.
-var version = "dev"
+// Set by the linker for a release (.ci/release): the tag, the commit's full name, and the commit's date in RFC 3339 and UTC. A
+// build by hand knows the last two from its checkout.
+var (
+	version      = "dev"
+	revision     = ""
+	revisionDate = ""
+)
 
 // The exit codes that scripts rely on.
 const (
@@ -197,7 +202,7 @@ func (serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer leave(d)
 	if a.settings.KeyMadeUp {
 		a.log.Warn("SESSION_SECRET_KEY is not set, so a key was made up: everybody is signed out when this process ends")
 	}
@@ -214,7 +219,26 @@ func (serveCmd) Run(a *app) error {
 	return a.serve(d, listener)
 }
 
-// serve answers requests until ctx ends, then lets those under way finish, for at most 8 s: platforms kill after 10.
+// How long stopping may take, in all less than 8 s: platforms kill after 10.
+const (
+	drainTime  = 3 * time.Second // behind proxies: from the signal until no new connection is taken; see stop
+	finishTime = 6 * time.Second // from the signal until requests under way are cut off
+	sealTime   = time.Second     // for the audit's last seals after that
+	leaveTime  = 500 * time.Millisecond
+)
+
+// leave gives the connections back. A request that was cut off may hold one for a while longer, which is not waited for: the
+// process is about to end, and PostgreSQL takes back what was not committed.
+func leave(d *db.DB) {
+	closed := make(chan struct{})
+	go func() { d.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(leaveTime):
+	}
+}
+
+// serve answers requests until ctx ends, and then stops as stop says.
 func (a *app) serve(d *db.DB, listener net.Listener) error {
 	s := a.settings
 	if err := d.RecordStart(a.ctx, actor(), s.Weakened()); err != nil {
@@ -244,18 +268,32 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	a.log.Info("stopping")
-	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
-	defer cancel()
-	if err = server.Shutdown(bye); err != nil {
-		err = server.Close()
-	}
+	err = a.stop(server, site)
 	sealed()
 	select {
 	case <-sealing:
-	case <-time.After(2 * time.Second): // standard output may be stuck; what is not sealed is sealed by the next start
+	case <-time.After(sealTime): // standard output may be stuck; what is not sealed is sealed by the next start
 	}
 	return err
+}
+
+// stop lets the requests under way finish. Behind proxies it first goes on serving for a moment: they learn from the health
+// check, or from whoever sent the signal, that this process is leaving, and until they have, they send it requests. A listener
+// that is closed at once turns those into errors, and so does an idle connection that ends just when a proxy uses it again
+// (measured: docs/deploy-container.md).
+func (a *app) stop(server *http.Server, site *handlers.Server) error {
+	a.log.Info("stopping")
+	bye, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), finishTime)
+	defer cancel()
+	if a.settings.Hops > 0 {
+		site.Drain()
+		time.Sleep(drainTime)
+	}
+	if err := server.Shutdown(bye); err != nil {
+		a.log.Warn("requests that did not end in time were cut off")
+		return server.Close()
+	}
+	return nil
 }
 
 func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
@@ -1267,32 +1305,37 @@ func (c versionCmd) Run(a *app) error {
 	v := struct {
 		Version string `json:"version"`
 		Commit  string `json:"commit"`
+		Date    string `json:"date"` // the commit's, RFC 3339; a build's own would make each build another program
 		Go      string `json:"go"`
 		Schema  int    `json:"schema"`
-	}{programVersion(), commit(), runtime.Version(), newest}
+	}{programVersion(), commit(), cmp.Or(revisionDate, vcs("vcs.time")), runtime.Version(), newest}
 	if c.JSON {
 		return json.NewEncoder(a.stdout).Encode(v)
 	}
-	fmt.Fprintf(a.stdout, "chartroom %s, commit %s, %s, schema %d\n", v.Version, cmp.Or(v.Commit, "unknown"), v.Go, v.Schema)
+	fmt.Fprintf(a.stdout, "chartroom %s, commit %s of %s, %s, schema %d\n", v.Version, cmp.Or(v.Commit, "unknown"),
+		cmp.Or(v.Date, "an unknown date"), v.Go, v.Schema)
 	return nil
 }
 
 func programVersion() string {
-	if version == "dev" {
+	if version == "dev" || version == "" {
 		if c := commit(); len(c) >= 12 {
 			return "dev-" + c[:12]
 		}
 	}
-	return version
+	return cmp.Or(version, "dev")
 }
 
-func commit() string {
+func commit() string { return cmp.Or(revision, vcs("vcs.revision")) }
+
+// vcs is what the go command noted of the checkout that it built in.
+func vcs(key string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		if s.Key == key {
 			return s.Value
 		}
 	}

@@ -11,8 +11,11 @@ import (
 )
 
 // healthcheck answers 200 when the database answered within 2 s. The answer is remembered for a second, so that asking
-// often costs nothing.
+// often costs nothing. A server that is about to stop answers 503.
 func (s *Server) healthcheck(w http.ResponseWriter, r *http.Request) error {
+	if s.draining.Load() {
+		return plain(w, http.StatusServiceUnavailable, "stopping\n")
+	}
 	s.health.Lock()
 	defer s.health.Unlock()
 	if time.Since(s.healthyAt) > time.Second {

@@ -235,3 +235,23 @@ func TestARequestThatTakesTooLongGetsAPageThatSaysSo(t *testing.T) {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
+
+func TestAServerThatIsAboutToStopSaysSoAndServesOn(t *testing.T) {
+	s := newSite(t)
+	b := s.as("viewer")
+	if a := b.get("/healthcheck"); a.status != 200 {
+		t.Errorf("before: %d", a.status)
+	}
+	s.Drain()
+	if a := b.get("/healthcheck"); a.status != http.StatusServiceUnavailable || a.body != "stopping\n" {
+		t.Errorf("healthcheck: %d %s", a.status, a.body)
+	}
+	for _, path := range []string{"/livez", "/patients"} {
+		rec, r := httptest.NewRecorder(), httptest.NewRequest("GET", path, nil)
+		r.AddCookie(b.cookies["chartroom"])
+		s.ServeHTTP(rec, r) // not through a client, which keeps this header to itself
+		if rec.Code != 200 || rec.Header().Get("Connection") != "close" {
+			t.Errorf("%s: %d, Connection: %q", path, rec.Code, rec.Header().Get("Connection"))
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -49,6 +50,7 @@ type Server struct {
 	handler  http.Handler
 	now      func() time.Time
 
+	draining  atomic.Bool
 	health    sync.Mutex
 	healthy   bool
 	healthyAt time.Time
@@ -93,7 +95,17 @@ func cookieName(secure bool) string {
 // deviceCookie is how a browser is known again that somebody has signed in from. It opens nothing.
 func deviceCookie(secure bool) string { return cookieName(secure) + "-device" }
 
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// Drain is for a server that is about to stop: everything is served as before, but the health check says 503, so that proxies
+// send their requests elsewhere, and each answer is the last one on its connection (RFC 9112, 9.6), so that none of
+// them is in use again when it ends.
+func (s *Server) Drain() { s.draining.Store(true) }
 
 // formToken binds a form to the session that it was made for (SP 800-63B-4, 5.1). It is derived, so that it needs no
 // place to be stored in.
