@@ -101,6 +101,7 @@ func (s *Server) writeMetrics(w http.ResponseWriter, r *http.Request) {
 	metrics.WriteGaugeUint64(&b, "chartroom_exports_running", uint64(len(s.exports)))
 	s.DB.WriteMetrics(r.Context(), &b)
 	metrics.WriteProcessMetrics(&b)
+	metrics.WriteFDMetrics(&b)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(explained(&b)) // a reader who left is no error of ours
 }

@@ -59,3 +59,22 @@ func TestTheRetentionTakesDaysAndIsSixYearsAtLeastInProduction(t *testing.T) {
 		t.Errorf("elsewhere: %s, %q, %q", s.Retention, problems, s.Warnings)
 	}
 }
+
+func TestTheMetricsAddressHasAPortOfItsOwnAndWarnsBeyondThisMachine(t *testing.T) {
+	production := Raw{Environment: "production", DatabaseURL: "host=/tmp", SessionSecure: "true", SessionSecretKey: "f39a1c07be2d5548a6e0917c3bd4822fe6170d9b4ac358f1"}
+	for text, warns := range map[string]bool{"": false, "127.0.0.1:9090": false, "[::1]:9090": false, "localhost:0": false, ":9090": true, "0.0.0.0:9090": true, "10.0.0.3:9090": true} {
+		raw := production
+		raw.MetricsAddr = text
+		s, problems := Read(raw)
+		if len(problems) > 0 || s.Metrics != text || strings.Contains(strings.Join(s.Warnings, "\n"), "METRICS_ADDR listens beyond") != warns {
+			t.Errorf("%q: %q, %q, %q", text, s.Metrics, problems, s.Warnings)
+		}
+	}
+	for _, text := range []string{"9090", "127.0.0.1", "127.0.0.1:http", ":70000", ":8080"} {
+		raw := production
+		raw.MetricsAddr = text
+		if _, problems := Read(raw); len(problems) != 1 || !strings.Contains(problems[0], "METRICS_ADDR must") {
+			t.Errorf("%q: %q", text, problems)
+		}
+	}
+}
