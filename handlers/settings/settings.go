@@ -276,8 +276,15 @@ func guessable(key string) bool {
 	return bits < 96 // 32 random hexadecimal digits have about 118 by this measure
 }
 
+// Logger writes lines with times in UTC, whatever the machine's zone, so that they can be put beside the audit's (ASVS 16.2.2).
 func (s Settings) Logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: s.LogLevel}
+	utc := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		return a
+	}
+	o := &slog.HandlerOptions{Level: s.LogLevel, ReplaceAttr: utc}
 	if s.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

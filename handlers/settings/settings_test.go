@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,19 @@ func TestTheMetricsAddressHasAPortOfItsOwnAndWarnsBeyondThisMachine(t *testing.T
 		raw.MetricsAddr = text
 		if _, problems := Read(raw); len(problems) != 1 || !strings.Contains(problems[0], "METRICS_ADDR must") {
 			t.Errorf("%q: %q", text, problems)
+		}
+	}
+}
+
+func TestTheLogsTimesAreUTCWhateverTheMachines(t *testing.T) {
+	before := time.Local
+	t.Cleanup(func() { time.Local = before })
+	time.Local = time.FixedZone("", 5*60*60)
+	for _, format := range []string{"text", "json"} {
+		var out strings.Builder
+		Settings{LogFormat: format}.Logger(&out).Info("x")
+		if !regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z`).MatchString(out.String()) {
+			t.Errorf("%s: %s", format, &out)
 		}
 	}
 }
