@@ -245,10 +245,15 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 		return err
 	}
 	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.SessionKeys, Lifetime: s.Lifetime,
-		Secure: s.Secure, ProxyHops: s.Hops, Clinic: s.Clinic, Help: s.Help, Zone: s.Zone, Locale: s.Locale})
+		Secure: s.Secure, ProxyHops: s.Hops, Clinic: s.Clinic, Help: s.Help, Zone: s.Zone, Locale: s.Locale, Build: a.build()})
 	if err != nil {
 		return err
 	}
+	endMetrics, err := a.serveMetrics(site)
+	if err != nil {
+		return err
+	}
+	defer endMetrics()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // a sixth less CPU for a page, for three more MiB of memory (measured with task bench)
 	}
@@ -294,6 +299,33 @@ func (a *app) stop(server *http.Server, site *handlers.Server) error {
 		return server.Close()
 	}
 	return nil
+}
+
+// serveMetrics answers on METRICS_ADDR, if that is set, until end is called.
+func (a *app) serveMetrics(site *handlers.Server) (end func(), err error) {
+	if a.settings.Metrics == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", a.settings.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("METRICS_ADDR cannot be used, choose another address: %w", err)
+	}
+	server := &http.Server{Handler: site.Operations(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 90 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, // a profile takes up to a minute
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("metrics are not served any more", "error", err)
+		}
+	}()
+	a.log.Info("metrics", "address", listener.Addr().String())
+	return func() { _ = server.Close() }, nil
+}
+
+// build says which program this is, for the metrics.
+func (a *app) build() handlers.Build {
+	newest, _ := a.migrator().Newest() // serve has read the migrations already
+	return handlers.Build{Version: programVersion(), Commit: commit(), Schema: newest}
 }
 
 func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {

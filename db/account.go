@@ -64,7 +64,7 @@ func (d *DB) Account(ctx context.Context, v Viewer) (Account, error) {
 	if err != nil {
 		return Account{}, fmt.Errorf("open the account: %w", err)
 	}
-	a, err := one[Account](rows)
+	a, err := one[Account](v, rows)
 	if err != nil {
 		return Account{}, fmt.Errorf("open the account: %w", err)
 	}

@@ -85,7 +85,7 @@ func (d *DB) ListAudit(ctx context.Context, v Viewer, q AuditQuery) (AuditList, 
 	if err != nil {
 		return AuditList{}, fmt.Errorf("list the audit: %w", err)
 	}
-	r, err := one[auditRow](rows)
+	r, err := one[auditRow](v, rows)
 	if err != nil {
 		return AuditList{}, fmt.Errorf("list the audit: %w", err)
 	}
@@ -158,7 +158,7 @@ func (d *DB) seen(ctx context.Context, v Viewer, q AuditQuery) ([]AuditEvent, er
 	if err != nil {
 		return nil, err
 	}
-	r, err := one[auditRow](rows)
+	r, err := one[auditRow](v, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (d *DB) FindActors(ctx context.Context, v Viewer, name string) (Actors, err
 	if err != nil {
 		return Actors{}, fmt.Errorf("look for users: %w", err)
 	}
-	a, err := one[Actors](rows)
+	a, err := one[Actors](v, rows)
 	if err != nil {
 		return Actors{}, fmt.Errorf("look for users: %w", err)
 	}
@@ -244,7 +244,7 @@ func (d *DB) OpenAudit(ctx context.Context, v Viewer, id int64) (AuditPage, erro
 	if err != nil {
 		return AuditPage{}, fmt.Errorf("open an event: %w", err)
 	}
-	r, err := one[row](rows)
+	r, err := one[row](v, rows)
 	if err != nil {
 		return AuditPage{}, fmt.Errorf("open an event: %w", err)
 	}

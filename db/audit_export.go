@@ -64,8 +64,10 @@ func (d *DB) ExportAudit(ctx context.Context, v Viewer, q AuditQuery, format str
 			return nil, err
 		case len(rows) == 0:
 			return nil, ErrNoSession
-		case rows[0].check() != nil:
-			return nil, rows[0].check()
+		}
+		v.found(rows[0].Who)
+		if err := rows[0].check(); err != nil {
+			return nil, err
 		}
 		v.Fresh = false // the password counted when the export began
 		v.Idle = true   // the first page was a person's action, the others keep no session alive

@@ -177,7 +177,7 @@ func (d *DB) readForChange(ctx context.Context, v Viewer, id string, base *int) 
 	if err != nil {
 		return current{}, err
 	}
-	r, err := one[current](rows)
+	r, err := one[current](v, rows)
 	if err != nil {
 		return r, err
 	}
@@ -444,7 +444,7 @@ func (d *DB) writeChange(ctx context.Context, v Viewer, w writing, out *Outcome)
 	if err != nil {
 		return fmt.Errorf("change the patient: %w", err)
 	}
-	_, err = out.take(rows)
+	_, err = out.take(v, rows)
 	if err != nil {
 		return fmt.Errorf("change the patient: %w", err)
 	}
@@ -471,7 +471,7 @@ func (d *DB) writeNew(ctx context.Context, v Viewer, w writing, out *Outcome) (a
 	if err != nil {
 		return false, fmt.Errorf("create the patient: %w", err)
 	}
-	exists, err := out.take(rows)
+	exists, err := out.take(v, rows)
 	if err != nil {
 		return false, fmt.Errorf("create the patient: %w", err)
 	}
@@ -482,7 +482,7 @@ func (d *DB) writeNew(ctx context.Context, v Viewer, w writing, out *Outcome) (a
 }
 
 // take reads what a statement above answered.
-func (out *Outcome) take(rows pgx.Rows) (exists bool, err error) {
+func (out *Outcome) take(v Viewer, rows pgx.Rows) (exists bool, err error) {
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[written])
 	if err == nil && len(all) == 0 {
 		err = ErrNoSession
@@ -491,6 +491,7 @@ func (out *Outcome) take(rows pgx.Rows) (exists bool, err error) {
 		return false, err
 	}
 	out.Who, out.Saved = all[0].Who, all[0].Saved
+	v.found(out.Who)
 	for _, r := range all {
 		if r.ID != nil {
 			out.Likely = append(out.Likely, r.patient())

@@ -66,7 +66,7 @@ func (d *DB) takeImported(ctx context.Context, v Viewer, c Decision) (Who, error
 	if err != nil {
 		return Who{}, err
 	}
-	r, err := one[row](rows)
+	r, err := one[row](v, rows)
 	switch {
 	case err != nil:
 		return r.Who, err
@@ -118,7 +118,7 @@ func (d *DB) keepHere(ctx context.Context, v Viewer, c Decision) (Who, error) {
 	if err != nil {
 		return Who{}, err
 	}
-	r, err := one[row](rows)
+	r, err := one[row](v, rows)
 	switch {
 	case err != nil:
 		return r.Who, err

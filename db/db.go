@@ -47,7 +47,9 @@ type DB struct {
 	program   string
 	retention time.Duration
 	refusals  bounded
-	crowded   atomic.Int64 // until when there are known to be more than CountCap patients, as Unix nanoseconds
+	meter     *meter
+	lostAt    *atomic.Int64 // when a connection was found lost, as Unix nanoseconds
+	crowded   atomic.Int64  // until when there are known to be more than CountCap patients, as Unix nanoseconds
 }
 
 // Open makes the pool and waits for the database to answer, up to 30 s: containers often start side by side.
@@ -60,6 +62,8 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		return nil, err
 	}
 	limits(cfg)
+	lostAt := new(atomic.Int64)
+	cfg.ShouldPing = func(_ context.Context, c pgxpool.ShouldPingParams) bool { return doubtful(c.IdleDuration, lostAt) }
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", hideAddress(err))
@@ -68,7 +72,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	d := &DB{pool: pool, idle: c.Idle, program: c.Program, retention: c.Retention}
+	d := &DB{pool: pool, meter: newMeter(), lostAt: lostAt, idle: c.Idle, program: c.Program, retention: c.Retention}
 	if d.retention == 0 {
 		d.retention = KeepAudit
 	}
@@ -117,6 +121,10 @@ func limits(cfg *pgxpool.Config) {
 		// (measured). Two containers, twice during a release, stay under PostgreSQL's usual hundred.
 		cfg.MaxConns = 20
 	}
+	// A server that was demoted, while its connections lived on, refuses to write on each of them: they are let go, so that the next
+	// one finds the primary among the hosts of the address.
+	usual := cfg.ConnConfig.OnPgError
+	cfg.ConnConfig.OnPgError = func(c *pgconn.PgConn, e *pgconn.PgError) bool { return e.Code != readOnly && usual(c, e) }
 	cfg.MaxConnLifetime = 30 * time.Minute
 	cfg.MaxConnLifetimeJitter = 3 * time.Minute
 }
@@ -226,7 +234,7 @@ func Unavailable(err error) bool {
 			return true
 		}
 		switch answer.Code {
-		case "57P01", "57P02", "57P03", "57014", "55P03", "25006", "40P01":
+		case "57P01", "57P02", "57P03", "57014", "55P03", readOnly, "40P01":
 			return true
 		}
 		return strings.HasPrefix(answer.Code, "08") || strings.HasPrefix(answer.Code, "53")
@@ -234,6 +242,49 @@ func Unavailable(err error) bool {
 		return true
 	}
 	return pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// doubtful says whether a connection is to be tried before it is used: one that was idle for a second, and, after one was lost,
+// all that were last used before that. A restart takes them all, and a request must not meet one after the other.
+func doubtful(idle time.Duration, lostAt *atomic.Int64) bool {
+	return idle > time.Second || idle >= time.Since(time.Unix(0, lostAt.Load()))
+}
+
+// Lost says that the connection to the database was lost, or could not be made, or leads to one that does not write any more, so that
+// another connection may serve; those at hand are tried before they are used from then on. It does not say whether what was asked
+// for was done.
+func (d *DB) Lost(err error) bool {
+	if !lost(err) {
+		return false
+	}
+	d.lostAt.Store(time.Now().UnixNano())
+	return true
+}
+
+func lost(err error) bool {
+	var connect *pgconn.ConnectError
+	var answer *pgconn.PgError
+	var network net.Error
+	switch {
+	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &connect):
+		return !strings.HasPrefix(refused(err), "28") && !strings.HasPrefix(refused(err), "3D") // which no other connection gets right
+	case errors.As(err, &answer):
+		return slices.Contains([]string{"57P01", "57P02", "57P03", readOnly}, answer.Code) || strings.HasPrefix(answer.Code, "08")
+	case errors.As(err, &network):
+		return !network.Timeout()
+	}
+	return strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed")
+}
+
+// readOnly is the SQLSTATE of a server that was a primary and is one no more.
+const readOnly = "25006"
+
+// AuditRefused says that it was the audit that did not take its event, so that nothing was shown or done.
+func AuditRefused(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && auditRefused(answer)
 }
 
 // auditRefused says that it was the audit that did not take its event: a constraint, a privilege, a partition or a trigger that

@@ -71,7 +71,7 @@ func (d *DB) SaveDraft(ctx context.Context, v Viewer, patient, newID string, sea
 	saved, err := one[struct {
 		Who
 		Known bool
-	}](rows)
+	}](v, rows)
 	if err == nil {
 		err = saved.check()
 	}
@@ -98,7 +98,7 @@ func (d *DB) Draft(ctx context.Context, v Viewer, patient string) (Draft, error)
 	if err != nil {
 		return Draft{}, fmt.Errorf("read a draft: %w", err)
 	}
-	draft, err := one[Draft](rows)
+	draft, err := one[Draft](v, rows)
 	if err != nil {
 		return Draft{}, fmt.Errorf("read a draft: %w", err)
 	}
@@ -120,7 +120,7 @@ func (d *DB) DropDraft(ctx context.Context, v Viewer, patient string) error {
 	if err != nil {
 		return fmt.Errorf("drop a draft: %w", err)
 	}
-	who, err := one[Who](rows)
+	who, err := one[Who](v, rows)
 	if err != nil {
 		return fmt.Errorf("drop a draft: %w", err)
 	}

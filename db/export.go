@@ -66,6 +66,9 @@ func (d *DB) ExportPatients(ctx context.Context, v Viewer, q ListQuery, format s
 			return nil, err
 		case len(rows) == 0:
 			return nil, ErrNoSession
+		}
+		v.found(rows[0].Who)
+		switch {
 		case !rows[0].Allowed:
 			return nil, ErrForbidden
 		case q.UserID != 0 && q.UserID != rows[0].UserID:

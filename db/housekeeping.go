@@ -20,7 +20,11 @@ const monthsAhead = 24
 // months, drops those that are older than Config.Retention, and writes down how many refusals were left out of the audit. One
 // failure does not keep the others from being tried; none of them is a reason to stop.
 func (d *DB) Housekeep(ctx context.Context) error {
-	return errors.Join(d.recordLeftOut(ctx), d.sweep(ctx), d.makePartitions(ctx), d.dropPartitions(ctx))
+	err := errors.Join(d.recordLeftOut(ctx), d.sweep(ctx), d.makePartitions(ctx), d.dropPartitions(ctx))
+	if err != nil {
+		d.meter.housekeepingFailures.Inc()
+	}
+	return err
 }
 
 // alone runs do in a transaction, unless another process keeps house at this moment.

@@ -40,7 +40,7 @@ func (d *DB) sessionLeft(ctx context.Context, v Viewer, touch time.Duration) (Se
 	if err != nil {
 		return SessionLeft{}, fmt.Errorf("look up the session: %w", err)
 	}
-	left, err := one[SessionLeft](rows)
+	left, err := one[SessionLeft](v, rows)
 	if err != nil {
 		return SessionLeft{}, fmt.Errorf("look up the session: %w", err)
 	}

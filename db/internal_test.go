@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // SetReach shortens how far ways to matches are followed, for the rest of a test.
@@ -62,4 +63,23 @@ func SetAudit(t *testing.T, page, reach int) {
 	beforePage, beforeReach := auditPage, auditReach
 	t.Cleanup(func() { auditPage, auditReach = beforePage, beforeReach })
 	auditPage, auditReach = page, reach
+}
+
+// HoldConnections takes every connection of the pool, until what is given back is called.
+func (d *DB) HoldConnections(ctx context.Context) (release func(), err error) {
+	var all []*pgxpool.Conn
+	release = func() {
+		for _, c := range all {
+			c.Release()
+		}
+	}
+	for range d.pool.Config().MaxConns {
+		c, err := d.pool.Acquire(ctx)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return release, nil
 }

@@ -173,6 +173,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
 	l, err := q.listFrom(all)
+	v.found(l.Who)
 	switch {
 	case err != nil:
 	case !crowded && everybody && l.FoundMore:

@@ -97,7 +97,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	if err != nil {
 		return PatientPage{}, fmt.Errorf("open the patient: %w", err)
 	}
-	r, err := one[row](rows)
+	r, err := one[row](v, rows)
 	if err != nil {
 		return PatientPage{}, fmt.Errorf("open the patient: %w", err)
 	}

@@ -46,6 +46,7 @@ type Sealer struct {
 	events int       // sealed since
 	listed int       // how many more are sealed before audit_lists is gone on with
 	said   string    // the last round's error
+	meter  *meter
 }
 
 type conns interface {
@@ -56,7 +57,7 @@ type conns interface {
 // keyed. Where lines is not nil, each event is written there as a line of JSON before its block is committed: at least
 // once, a repeated id is the same event.
 func (d *DB) NewSealer(keys []string, lines io.Writer, log *slog.Logger) *Sealer {
-	s := &Sealer{pool: d.pool, keys: auditKeys(keys), log: log}
+	s := &Sealer{pool: d.pool, keys: auditKeys(keys), log: log, meter: d.meter}
 	if lines != nil {
 		s.lines = &lineWriter{w: lines}
 	}
@@ -89,6 +90,9 @@ func (s *Sealer) Run(ctx context.Context) {
 
 // note logs an error that is not the last one's.
 func (s *Sealer) note(err error) {
+	if err != nil {
+		s.meter.sealFailures.Inc()
+	}
 	switch {
 	case err != nil && err.Error() != s.said:
 		s.log.Error("audit events could not be sealed, it is tried again", "error", err)

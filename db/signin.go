@@ -32,6 +32,12 @@ type SignedIn struct {
 // work, and Throttled, always before it; ErrBusy is neither. All are audited, but of those that wait for the same delay
 // only the first. A hash weaker than today's is replaced; nothing else is written to users.
 func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
+	in, err := d.signIn(ctx, f)
+	d.meter.signedIn(err)
+	return in, err
+}
+
+func (d *DB) signIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	device := d.sessions.device(f.Device)
 	counted := d.sessions.subjects(f.Username, f.From.Client, device)
 	args := counted.args(f.Username, device)
@@ -61,7 +67,7 @@ func (d *DB) SignIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	}
 	var right, rehash bool
 	if err := hashing.run(ctx, func() { right, rehash = verifyPassword(deref(a.PasswordHash), f.Password) }); err != nil {
-		return SignedIn{}, errors.Join(err, d.auditRefusal(certain, a, f.From, "given up"))
+		return SignedIn{}, errors.Join(errGivenUp, err, d.auditRefusal(certain, a, f.From, givenUp))
 	}
 	kind := ""
 	switch {
@@ -113,8 +119,19 @@ func (d *DB) refuse(ctx context.Context, a attempt, from Viewer, kind string) er
 	if err := d.auditRefusal(ctx, a, from, kind); err != nil {
 		return err
 	}
-	return ErrRefused
+	return refusal(kind)
 }
+
+// errGivenUp is for who has left before their turn to have a password verified.
+var errGivenUp = errors.New("the sign-in was given up")
+
+const givenUp = "given up"
+
+// refusal is an ErrRefused of a kind, as the audit has it. Its text is the same for all.
+type refusal string
+
+func (refusal) Error() string        { return ErrRefused.Error() }
+func (refusal) Is(target error) bool { return target == ErrRefused }
 
 // auditRefusal never says the name that was typed, when nobody has it: people type passwords into that field.
 func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind string) error {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -29,7 +30,11 @@ var ErrBusy = errors.New("too many sign-ins at once")
 
 // hashQueue bounds how many bcrypts run at once: without a bound a flood of sign-ins takes every core, and the pages of
 // those who work stand still (measured). A few more wait; whoever comes then is told to come back.
-type hashQueue struct{ places, running chan struct{} }
+type hashQueue struct {
+	places, running chan struct{}
+	waits           *metrics.PrometheusHistogram
+	busy            *metrics.Counter
+}
 
 // waitingForEach is how many wait for each that runs: two seconds or so.
 const waitingForEach = 8
@@ -37,7 +42,9 @@ const waitingForEach = 8
 var hashing = newHashQueue(max(1, runtime.GOMAXPROCS(0)-1)) // of the cores that the container may use
 
 func newHashQueue(atOnce int) *hashQueue {
-	return &hashQueue{places: make(chan struct{}, atOnce*(1+waitingForEach)), running: make(chan struct{}, atOnce)}
+	return &hashQueue{places: make(chan struct{}, atOnce*(1+waitingForEach)), running: make(chan struct{}, atOnce),
+		waits: hashMetrics.NewPrometheusHistogramExt("chartroom_password_hash_wait_seconds", []float64{.001, .01, .05, .1, .25, .5, 1, 2, 4, 8}),
+		busy:  hashMetrics.NewCounter("chartroom_password_hash_refused_total")}
 }
 
 // enter takes a place in the queue, or ErrBusy at once. The function given back leaves it.
@@ -46,14 +53,17 @@ func (q *hashQueue) enter() (func(), error) {
 	case q.places <- struct{}{}:
 		return func() { <-q.places }, nil
 	default:
+		q.busy.Inc()
 		return nil, ErrBusy
 	}
 }
 
 // run waits for its turn.
 func (q *hashQueue) run(ctx context.Context, hash func()) error {
+	start := time.Now()
 	select {
 	case q.running <- struct{}{}:
+		q.waits.UpdateDuration(start)
 	case <-ctx.Done():
 		return fmt.Errorf("wait to hash a password: %w", ctx.Err())
 	}

@@ -52,7 +52,7 @@ func (d *DB) Users(ctx context.Context, v Viewer, text, after string) (UserList,
 	if err != nil {
 		return UserList{}, fmt.Errorf("list users: %w", err)
 	}
-	l, err := one[UserList](rows)
+	l, err := one[UserList](v, rows)
 	if err != nil {
 		return UserList{}, fmt.Errorf("list users: %w", err)
 	}
@@ -87,7 +87,7 @@ func (d *DB) OpenUser(ctx context.Context, v Viewer, id int) (UserPage, error) {
 	if err != nil {
 		return UserPage{}, fmt.Errorf("open a user: %w", err)
 	}
-	p, err := one[UserPage](rows)
+	p, err := one[UserPage](v, rows)
 	switch {
 	case err != nil:
 		return UserPage{}, fmt.Errorf("open a user: %w", err)

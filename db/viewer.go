@@ -27,6 +27,7 @@ type Viewer struct {
 	Route     string // pattern of the route that is asked for, for the audit
 	Idle      bool   // the request is no person's action (a poll): it must not keep the session alive
 	Fresh     bool   // what is asked needs a password that was given within the last ConfirmedFor
+	UserID    *int   // where the statement notes whose session it found, for the log of requests; nil: nowhere
 }
 
 // ConfirmedFor is how long a password that was given counts for what needs it again (ASVS 7.5).
@@ -122,15 +123,24 @@ func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
 	if err != nil {
 		return Who{}, fmt.Errorf("look up the session: %w", err)
 	}
-	who, err := one[Who](rows)
+	who, err := one[Who](v, rows)
 	if err != nil {
 		return Who{}, fmt.Errorf("look up the session: %w", err)
 	}
 	return who, who.check()
 }
 
+// found notes whose session it was.
+func (v Viewer) found(w Who) {
+	if v.UserID != nil {
+		*v.UserID = w.UserID
+	}
+}
+
+func (w Who) who() Who { return w }
+
 // one collects the single row of a Viewer's statement; none means that there is no such session.
-func one[T any](rows pgx.Rows) (T, error) {
+func one[T interface{ who() Who }](v Viewer, rows pgx.Rows) (T, error) {
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
 	if err == nil && len(all) == 0 {
 		err = ErrNoSession
@@ -139,5 +149,6 @@ func one[T any](rows pgx.Rows) (T, error) {
 		var none T
 		return none, err
 	}
+	v.found(all[0].who())
 	return all[0], nil
 }

@@ -43,7 +43,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	e := s.describe(err)
 	sc := scopeOf(r)
-	if e.status >= 500 {
+	if db.AuditRefused(err) {
+		s.meter.auditRefused.Inc()
+	}
+	if sc.conn.Err() != nil { // the browser has left, and with it what was being done: nothing is wrong, and nobody reads this
+		sc.gone = true
+	} else if e.status >= 500 {
 		s.Log.Error("request failed", "request", sc.id, "route", sc.pattern, "status", e.status, "error", db.Loggable(err))
 	}
 	if e.status == http.StatusServiceUnavailable {

@@ -98,7 +98,7 @@ func (d *download) send(name, kind string, write func() error) error {
 	}
 	if !d.begun {
 		d.headers(name, kind)
-		d.begun = true
+		d.begun, scopeOf(d.r).streams = true, true
 		if d.format == db.FormatCSV { // by this, spreadsheets know it for UTF-8
 			if _, err := d.w.Write([]byte("\xef\xbb\xbf")); err != nil {
 				return err
@@ -118,6 +118,9 @@ func (d *download) send(name, kind string, write func() error) error {
 // is not all.
 func (d *download) ended(err error) error {
 	if err != nil && d.begun {
+		if scopeOf(d.r).conn.Err() != nil { // the browser did not want the rest
+			panic(http.ErrAbortHandler)
+		}
 		d.s.Log.Error("export broke off", "request", scopeOf(d.r).id, "error", db.Loggable(err))
 		panic(http.ErrAbortHandler)
 	}

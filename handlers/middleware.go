@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -28,6 +29,11 @@ type scope struct {
 	viewer  db.Viewer
 	pattern string          // of the route, once known: the log never holds a path, which may name a patient
 	conn    context.Context // of the connection, without the deadline, for what may take as long as the browser listens
+	user    int             // users.id of whose session it is, once a statement has found it; 0 for nobody
+	meter   *routeMeter     // of the route, or of all that is none
+	gone    bool            // the browser left before there was an answer
+	streams bool            // the answer takes as long as the browser listens
+	retried bool            // a read whose connection was lost was tried once more
 }
 
 type scopeKey struct{}
@@ -39,8 +45,8 @@ func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*sc
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context()}
-		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id}
+		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context(), meter: s.meter.unknown}
+		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id, UserID: &sc.user}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), scopeKey{}, sc), requestTime)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -55,16 +61,16 @@ func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// logged notes each request in the log, and gives it to its route unless it comes from another site.
+// logged notes each request in the log and counts it, and gives it to its route unless it comes from another site.
 func (s *Server) logged(mux *http.ServeMux) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := scopeOf(r)
 		rec := &recorder{ResponseWriter: w}
 		start := time.Now()
+		s.meter.inFlight.Add(1)
 		defer func() {
-			s.Log.Info("request", "method", method(r), "route", sc.pattern, "status", rec.status,
-				"ms", float64(time.Since(start).Microseconds())/1000, "request", sc.id)
+			s.meter.inFlight.Add(-1)
+			s.note(rec, r, time.Since(start), recover())
 		}()
 		if err := crossOrigin.Check(r); err != nil {
 			s.fail(rec, r, s.refuseForm(mux, r, db.RefusedSite, httpError{http.StatusForbidden, "This form came from another site",
@@ -73,6 +79,58 @@ func (s *Server) logged(mux *http.ServeMux) http.Handler {
 		}
 		s.dispatch(mux, rec, r)
 	})
+}
+
+// slowRequest is when the line of a request is a warning. A page takes some milliseconds, a password a quarter of a second.
+const slowRequest = time.Second
+
+// statusGone is what the log and the metrics call a request whose browser left before there was an answer (nginx's number:
+// HTTP has none, because nobody is there to read it).
+const statusGone = 499
+
+// note writes the one line of a request and counts it: which route and never the path, whose session, how it ended and how
+// long it took. p is a panic that no route has caught, which goes on as one that nothing more is said about.
+func (s *Server) note(rec *recorder, r *http.Request, took time.Duration, p any) {
+	sc := scopeOf(r)
+	if p != nil && p != http.ErrAbortHandler {
+		s.notePanic(sc, p)
+		p = http.ErrAbortHandler
+	}
+	status, level := rec.status, slog.LevelInfo
+	if sc.gone {
+		status = statusGone
+	} else if status == 0 { // nothing was written, which net/http sends as 200; after a panic it sends nothing
+		status = http.StatusOK
+		if p != nil {
+			status = http.StatusInternalServerError
+		}
+	}
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs, slog.String("method", method(r)), slog.String("route", sc.pattern), slog.Int("status", status),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("request", sc.id))
+	if sc.user != 0 {
+		attrs = append(attrs, slog.Int("user", sc.user))
+	}
+	if p != nil || sc.gone || sc.conn.Err() != nil {
+		attrs = append(attrs, slog.Bool("aborted", true))
+	}
+	if took >= slowRequest && !sc.streams {
+		attrs, level = append(attrs, slog.Bool("slow", true)), slog.LevelWarn
+	}
+	if sc.retried {
+		attrs = append(attrs, slog.Bool("retried", true))
+	}
+	s.Log.LogAttrs(context.Background(), level, "request", attrs...)
+	sc.meter.count(status, took)
+	if p != nil {
+		panic(p)
+	}
+}
+
+// notePanic says where it was. The value of a panic may quote data; its place is enough to find it.
+func (s *Server) notePanic(sc *scope, p any) {
+	s.meter.panics.Inc()
+	s.Log.Error("panic", "request", sc.id, "route", sc.pattern, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 }
 
 var quiet = map[string]bool{"/healthcheck": true, "/livez": true}
@@ -104,16 +162,16 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 
 // serve is the way from the mux to a handler: the credential, the form token, and what becomes of an error or a panic.
 func (s *Server) serve(rt route) http.Handler {
+	meter := s.meter.route(rt.pattern)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sc := scopeOf(r)
-		sc.pattern = rt.pattern
+		sc.pattern, sc.meter = rt.pattern, meter
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { // a stream that cannot be finished must not look like one that is
 					panic(p)
 				}
-				// The value of a panic may quote data; its place is enough to find it.
-				s.Log.Error("panic", "request", sc.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				s.notePanic(sc, p)
 				s.fail(w, r, fmt.Errorf("panic"))
 			}
 		}()
@@ -127,10 +185,38 @@ func (s *Server) serve(rt route) http.Handler {
 		if r.Method == http.MethodHead && rt.access != public {
 			handle = s.head
 		}
-		if err := handle(w, r); err != nil {
+		start := time.Now()
+		err := handle(w, r)
+		if err != nil && s.DB.Lost(err) && rt.reads() && time.Since(start) < retryWithin && s.again(w, r) {
+			err = handle(w, r)
+		}
+		if err != nil {
 			s.fail(w, r, err)
 		}
 	})
+}
+
+// A read whose connection was lost is tried once more, on another connection: when a database is restarted or another takes over,
+// those who read see a pause and no error. Once is enough, and only where the loss came at once: a database that answers
+// nobody must not be asked twice as often. What changes something is not repeated, it may have happened.
+const (
+	retryWithin = time.Second
+	retryAfter  = 250 * time.Millisecond // a restart takes about as long
+)
+
+// again waits before a second try, and says whether there may be one.
+func (s *Server) again(w http.ResponseWriter, r *http.Request) bool {
+	if rec, ok := w.(*recorder); ok && rec.status != 0 {
+		return false
+	}
+	select {
+	case <-r.Context().Done():
+		return false
+	case <-time.After(retryAfter):
+	}
+	scopeOf(r).retried = true
+	s.meter.retried.Inc()
+	return true
 }
 
 // head answers for all closed routes whether one may ask. It sends nothing, and so nothing is on record as seen.
@@ -170,6 +256,7 @@ func (s *Server) refuseForm(mux *http.ServeMux, r *http.Request, kind string, an
 	v := scopeOf(r).viewer
 	if mux != nil {
 		_, v.Route = mux.Handler(r)
+		scopeOf(r).pattern = v.Route
 		v.Token = s.sessionToken(r)
 	}
 	if err := s.DB.RefuseForm(r.Context(), v, kind); err != nil {

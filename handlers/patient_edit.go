@@ -112,6 +112,9 @@ func (s *Server) keepTyped(w http.ResponseWriter, r *http.Request, e entry, err 
 	if s.describe(err).status != http.StatusServiceUnavailable {
 		return err
 	}
+	if db.AuditRefused(err) {
+		s.meter.auditRefused.Inc()
+	}
 	s.Log.Error("request failed", "request", scopeOf(r).id, "route", scopeOf(r).pattern, "status", http.StatusServiceUnavailable, "error", db.Loggable(err))
 	w.Header().Set("Retry-After", "5")
 	e.failure = "Chartroom cannot reach its data right now, so nothing was saved. What you typed stands below: try again in a few seconds, " +

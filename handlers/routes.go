@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"strings"
 
 	"chartroom/db"
 )
@@ -34,6 +35,12 @@ type route struct {
 	access  access
 	fresh   bool // only soon after the password was given (db.ConfirmedFor); else it is asked for first
 	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+// reads says that asking twice changes nothing more than asking once: GET, as RFC 9110 has it, and the searches, which are forms so
+// that no address holds what is searched for.
+func (rt route) reads() bool {
+	return strings.HasPrefix(rt.pattern, "GET ") || strings.HasSuffix(rt.pattern, "/search")
 }
 
 // routes is the whole surface of the site.

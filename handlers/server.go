@@ -34,6 +34,7 @@ type Config struct {
 	Help        string        // whom to ask; may be empty
 	Zone        *time.Location
 	Locale      string // BCP 47; decides how dates are written and read
+	Build       Build  // which program this is, for the metrics
 }
 
 // Server is the site. It is an http.Handler.
@@ -56,6 +57,7 @@ type Server struct {
 	healthyAt time.Time
 	reports   limiter
 	exports   chan struct{} // holds one for each that runs
+	meter     *meter
 }
 
 // New wires the site.
@@ -65,7 +67,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
-		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, exports: make(chan struct{}, exportsAtOnce)}
+		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, exports: make(chan struct{}, exportsAtOnce), meter: newMeter()}
 	s.limits = limits(c)
 	s.sessions.Cookie.Name = cookieName(c.Secure)
 	s.sessions.Cookie.Secure = c.Secure

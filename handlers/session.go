@@ -80,6 +80,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.beginSession(w, r, in); err != nil {
 		return wrap("sign in", err)
 	}
+	scopeOf(r).user = in.UserID
 	to := orList(next)
 	if in.Weak != nil {
 		to = views.PasswordPath(to) // asked to change it, not shut out

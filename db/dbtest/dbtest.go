@@ -199,6 +199,13 @@ func (o *Buffer) String() string {
 	return o.b.String()
 }
 
+// Reset forgets it.
+func (o *Buffer) Reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Reset()
+}
+
 func exec(t testing.TB, url, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -41,7 +41,7 @@ type Raw struct {
 	ChartroomPostgres   string `name:"postgres-bin" group:"Settings" env:"CHARTROOM_POSTGRES_BIN" placeholder:"DIR" help:"Where PostgreSQL's programs are."`
 	LogLevel            string `group:"Settings" env:"LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
 	LogFormat           string `group:"Settings" env:"LOG_FORMAT" placeholder:"FORMAT" help:"text or json (text; in production json)."`
-	MetricsAddr         string `hidden:"" env:"METRICS_ADDR"`
+	MetricsAddr         string `group:"Settings" env:"METRICS_ADDR" placeholder:"ADDR" help:"A second address, for /metrics and /debug/pprof; never the public one (off)."`
 	AuditKey            string `group:"Settings" env:"AUDIT_KEY" placeholder:"KEY" help:"Seals the audit: at least 32 characters, kept as long as the audit; a comma-separated list rotates. Better given in the environment."`
 	AuditLog            string `group:"Settings" env:"AUDIT_LOG" placeholder:"stdout" help:"stdout writes each audit event as a line of JSON too."`
 	AuditRetention      string `group:"Settings" env:"AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept (2192d, six years; less is refused in production)."`
@@ -60,6 +60,7 @@ type Settings struct {
 	Clinic, Locale, Help                             string
 	Zone                                             *time.Location
 	Listen                                           string
+	Metrics                                          string // address of the second listener, "" for none
 	Hops                                             int
 	DataDir, PostgresBin                             string
 	LogLevel                                         slog.Level
@@ -178,12 +179,28 @@ func Read(raw Raw) (Settings, []string) {
 		bad("CLINIC_LOCALE must be a language tag, such as en or en-US")
 	}
 	s.Retention = readRetention(&s, raw.AuditRetention, bad)
-	for name, value := range map[string]string{"METRICS_ADDR": raw.MetricsAddr} {
-		if value != "" {
-			s.Warnings = append(s.Warnings, name+" is set, but this version does nothing with it yet")
-		}
-	}
+	s.Metrics = readMetricsAddr(&s, raw.MetricsAddr, bad)
 	return s, problems
+}
+
+// readMetricsAddr takes an address with a port. Port 0 is any that is free, for tests and for a look.
+func readMetricsAddr(s *Settings, text string, bad func(string, ...any)) string {
+	if text == "" {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(text)
+	if _, errPort := strconv.ParseUint(port, 10, 16); err != nil || errPort != nil {
+		bad("METRICS_ADDR must be an address with a port, such as 127.0.0.1:9090 or :9090")
+		return ""
+	}
+	if _, public, _ := net.SplitHostPort(s.Listen); port != "0" && port == public {
+		bad("METRICS_ADDR must have another port than the site, which is open to the public")
+		return ""
+	}
+	if ip := net.ParseIP(host); s.Production() && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		s.Warnings = append(s.Warnings, "METRICS_ADDR listens beyond this machine, without a password: let nothing but the monitoring reach that port")
+	}
+	return text
 }
 
 // readRetention takes days, such as 2192d, besides what time.ParseDuration takes.
@@ -259,8 +276,15 @@ func guessable(key string) bool {
 	return bits < 96 // 32 random hexadecimal digits have about 118 by this measure
 }
 
+// Logger writes lines with times in UTC, whatever the machine's zone, so that they can be put beside the audit's (ASVS 16.2.2).
 func (s Settings) Logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: s.LogLevel}
+	utc := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
+		return a
+	}
+	o := &slog.HandlerOptions{Level: s.LogLevel, ReplaceAttr: utc}
 	if s.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +58,37 @@ func TestTheRetentionTakesDaysAndIsSixYearsAtLeastInProduction(t *testing.T) {
 	s, problems := Read(Raw{AuditRetention: "30d"})
 	if len(problems) > 0 || s.Retention != 30*24*time.Hour || !strings.Contains(strings.Join(s.Warnings, "\n"), "AUDIT_RETENTION") {
 		t.Errorf("elsewhere: %s, %q, %q", s.Retention, problems, s.Warnings)
+	}
+}
+
+func TestTheMetricsAddressHasAPortOfItsOwnAndWarnsBeyondThisMachine(t *testing.T) {
+	production := Raw{Environment: "production", DatabaseURL: "host=/tmp", SessionSecure: "true", SessionSecretKey: "f39a1c07be2d5548a6e0917c3bd4822fe6170d9b4ac358f1"}
+	for text, warns := range map[string]bool{"": false, "127.0.0.1:9090": false, "[::1]:9090": false, "localhost:0": false, ":9090": true, "0.0.0.0:9090": true, "10.0.0.3:9090": true} {
+		raw := production
+		raw.MetricsAddr = text
+		s, problems := Read(raw)
+		if len(problems) > 0 || s.Metrics != text || strings.Contains(strings.Join(s.Warnings, "\n"), "METRICS_ADDR listens beyond") != warns {
+			t.Errorf("%q: %q, %q, %q", text, s.Metrics, problems, s.Warnings)
+		}
+	}
+	for _, text := range []string{"9090", "127.0.0.1", "127.0.0.1:http", ":70000", ":8080"} {
+		raw := production
+		raw.MetricsAddr = text
+		if _, problems := Read(raw); len(problems) != 1 || !strings.Contains(problems[0], "METRICS_ADDR must") {
+			t.Errorf("%q: %q", text, problems)
+		}
+	}
+}
+
+func TestTheLogsTimesAreUTCWhateverTheMachines(t *testing.T) {
+	before := time.Local
+	t.Cleanup(func() { time.Local = before })
+	time.Local = time.FixedZone("", 5*60*60)
+	for _, format := range []string{"text", "json"} {
+		var out strings.Builder
+		Settings{LogFormat: format}.Logger(&out).Info("x")
+		if !regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z`).MatchString(out.String()) {
+			t.Errorf("%s: %s", format, &out)
+		}
 	}
 }
