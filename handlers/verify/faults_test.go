@@ -178,10 +178,14 @@ var faults = []fault{
 
 	{"plain HTTP is answered", func(d *deployment) { d.plain = status(200) }, fails("https", "answered with 200"), false},
 	{"plain HTTP leads to plain HTTP", func(d *deployment) {
-		d.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+host+"/login", http.StatusFound) }
+		d.plain = func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://"+host+"/login", http.StatusFound)
+		}
 	}, fails("https", "not to https"), true},
 	{"plain HTTP leads to another host", func(d *deployment) {
-		d.plain = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://www.example.net/", http.StatusFound) }
+		d.plain = func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://www.example.net/", http.StatusFound)
+		}
 	}, fails("https", "www.example.net"), true},
 	{"nothing listens for plain HTTP", func(d *deployment) { d.plain = nil }, warns("https", "nothing answers"), true},
 
@@ -192,7 +196,9 @@ var faults = []fault{
 	{"the server's clock is behind", func(d *deployment) { d.shift(-2 * time.Minute) }, warns("clock", "behind"), true},
 
 	{"a redirect to itself", func(d *deployment) {
-		d.reply("/login", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://"+host+"/login", http.StatusMovedPermanently) })
+		d.reply("/login", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://"+host+"/login", http.StatusMovedPermanently)
+		})
 	}, fails("redirect", "/ → /login → /login"), true},
 	{"a redirect in a circle", func(d *deployment) {
 		d.reply("/login", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) })
@@ -209,7 +215,9 @@ var faults = []fault{
 		})
 	}, fails("redirect", "backend.example.net"), true},
 	{"a redirect back to plain HTTP", func(d *deployment) {
-		d.reply("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+host+"/login", http.StatusFound) })
+		d.reply("/", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://"+host+"/login", http.StatusFound)
+		})
 	}, fails("redirect", "from https:// to http://"), true},
 	{"/ is another site", func(d *deployment) { d.reply("/", status(404)) }, fails("redirect", "ends at / with 404"), true},
 	{"another program's sign-in page", func(d *deployment) {
