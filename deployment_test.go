@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -87,12 +88,16 @@ func (a *authority) file(t testing.TB) string {
 // the server, and both append the address that they saw to X-Forwarded-For and say X-Forwarded-Proto.
 func (a *authority) site(t testing.TB, to string, change func(http.Handler) http.Handler) (address string) {
 	t.Helper()
-	hop := func(to string) http.Handler {
+	hop := func(to, from string) http.Handler {
+		transport := &http.Transport{DisableCompression: true}
+		if runtime.GOOS == "linux" { // where each proxy can have an address of its own
+			transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext
+		}
 		u, err := url.Parse(to)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Transport: &http.Transport{DisableCompression: true}, Rewrite: func(r *httputil.ProxyRequest) {
+		return &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(u)
 			r.Out.Host = r.In.Host
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
@@ -100,9 +105,9 @@ func (a *authority) site(t testing.TB, to string, change func(http.Handler) http
 			r.Out.Header.Set("X-Forwarded-Proto", "https")
 		}}
 	}
-	inner := httptest.NewServer(hop(to))
+	inner := httptest.NewServer(hop(to, "127.0.0.8"))
 	t.Cleanup(inner.Close)
-	front := hop(inner.URL)
+	front := hop(inner.URL, "127.0.0.9")
 	if change != nil {
 		front = change(front)
 	}

@@ -87,8 +87,8 @@ func TestAGoodDeploymentPassesEveryLine(t *testing.T) {
 	// It leaves nothing behind that keeps somebody waiting or stays open.
 	var waiting, open, seen int
 	if err := d.conn.QueryRow(context.Background(), `SELECT (SELECT count(*) FROM sign_in_throttle WHERE kind = 'name' OR kind = 'client' AND failures > 1),
-		(SELECT count(*) FROM sessions), (SELECT count(*) FROM audit_events WHERE action = 'patient.list')`).Scan(&waiting, &open, &seen); err != nil || waiting+open != 0 {
-		t.Errorf("%d wait, %d sessions are open, %v", waiting, open, err)
+		(SELECT count(*) FROM sessions), (SELECT count(*) FROM audit_events WHERE action = 'patient-list')`).Scan(&waiting, &open, &seen); err != nil || waiting+open != 0 || seen != 1 {
+		t.Errorf("%d wait, %d sessions are open, the list was seen %d times, %v", waiting, open, seen, err)
 	}
 }
 
