@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -260,6 +261,14 @@ var faults = []fault{
 	{"SESSION_SECURE is not set", func(d *deployment) { d.to = func(*http.Request) *url.URL { return d.loose } },
 		map[string]string{"fail cookie": "not Secure", "fail hsts": "no Strict-Transport-Security"}, true},
 
+	{"a secure cookie over plain HTTP", func(d *deployment) {
+		d.options.URL, d.options.dial = d.secure.String(), (&net.Dialer{}).DialContext
+	}, fails("cookie", "drops it over plain HTTP"), true},
+
+	{"sign-in is switched off", func(d *deployment) {
+		d.reply("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/patients", http.StatusSeeOther) })
+		d.reply("/patients", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<div id="list"></div>`) })
+	}, fails("closed", "without sign-in"), true},
 	{"the list is open", func(d *deployment) {
 		d.reply("/patients", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<div id="list"></div>`) })
 	}, fails("closed", "without sign-in"), true},

@@ -147,6 +147,8 @@ func (v *visit) arrived(a answer, way []string) {
 		v.stop("the server does not answer")
 	case bare(a.path) == views.LoginPath("") && a.status == http.StatusOK:
 		v.pass("redirect", "%s", strings.Join(way, " → "))
+	case bare(a.path) == views.PatientsPath("") && a.status == http.StatusOK:
+		v.open()
 	default:
 		v.fail("redirect", fmt.Sprintf("it ends at %s with %d, and not at sign-in", bare(a.path), a.status),
 			"look whether this address is Chartroom's and reaches it without a path of its own in front")

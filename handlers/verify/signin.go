@@ -63,9 +63,7 @@ func (v *visit) closed(ctx context.Context) {
 	to, here := v.location(page)
 	switch {
 	case page.status == http.StatusOK || part.status == http.StatusOK:
-		v.fail("closed", "the list is shown without sign-in",
-			"take the site off the network until this is mended: look whether sign-in is switched off (SESSION_AUTH_ENABLED), and whether a cache keeps pages")
-		v.stop("the list is open")
+		v.open()
 	case page.status != http.StatusSeeOther || !here || to.Path != views.LoginPath("") || to.Query().Get("next") != views.PatientsPath(""):
 		v.fail("closed", fmt.Sprintf("a page answers %d, and does not lead to sign-in and back", page.status), "let the proxy hand on redirects as they are")
 	case part.status != http.StatusUnauthorized || !strings.HasPrefix(part.header.Get("HX-Redirect"), views.LoginPath("")):
@@ -74,6 +72,13 @@ func (v *visit) closed(ctx context.Context) {
 		v.judge(page, false)
 		v.pass("closed", "a page leads to sign-in and back, a part of one is refused")
 	}
+}
+
+// open is the worst that can be found.
+func (v *visit) open() {
+	v.fail("closed", "the list is shown without sign-in",
+		"take the site off the network until this is mended: look whether sign-in is switched off (SESSION_AUTH_ENABLED), and whether a cache keeps pages")
+	v.stop("the list is open")
 }
 
 func (v *visit) signIn(ctx context.Context) {

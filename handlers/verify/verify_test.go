@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -139,16 +138,6 @@ func TestSessionsThatOnlySomeServersKnowAreToldAsThat(t *testing.T) {
 	var open int
 	if err := b.conn.QueryRow(context.Background(), `SELECT count(*) FROM sessions`).Scan(&open); err != nil || open != 0 {
 		t.Errorf("%d sessions are left open, %v", open, err)
-	}
-}
-
-func TestASecureCookieOverPlainHTTPIsWhyTheSessionDoesNotLast(t *testing.T) {
-	d := deploy(t, newBackend(t))
-	d.options.URL = d.secure.String()
-	d.options.dial = (&net.Dialer{}).DialContext
-	l := d.visit()["cookie"]
-	if l.Result != Fail || !strings.Contains(l.Found, "drops it over plain HTTP") || !strings.Contains(l.Mend, "SESSION_SECURE") {
-		t.Errorf("%+v", l)
 	}
 }
 
