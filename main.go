@@ -38,6 +38,7 @@ import (
 	"chartroom/db/sample"
 	"chartroom/handlers"
 	"chartroom/handlers/settings"
+	"chartroom/handlers/verify"
 )
 
 // Set by the linker for a release (.ci/release): the tag, the commit's full name, and the commit's date in RFC 3339 and UTC. A
@@ -94,6 +95,7 @@ type commands struct {
 		Export auditExportCmd `cmd:"" help:"Write all events to standard output, the oldest first."`
 	} `cmd:"" help:"The record of who did what, and its proof."`
 	Check       checkCmd       `cmd:"" help:"Look whether everything is as production needs it; each line says what would mend it."`
+	Verify      verifyCmd      `cmd:"" help:"Look at a deployment from outside, over HTTP, as a user: sign-in, list, sign-out, headers, TLS."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the local server whether it is healthy, for a container's HEALTHCHECK."`
 	Version     versionCmd     `cmd:"" help:"Say which program this is."`
 }
@@ -441,18 +443,26 @@ func (p passwordFlags) ask(a *app) (string, error) {
 	}
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "Again: "} {
-		fmt.Fprint(a.stderr, prompt)
-		b, err := term.ReadPassword(int(tty.Fd()))
-		fmt.Fprintln(a.stderr)
-		if err != nil {
-			return "", fmt.Errorf("read the password: %w", err)
+		var err error
+		if typed[i], err = a.prompt(tty, prompt); err != nil {
+			return "", err
 		}
-		typed[i] = string(b)
 	}
 	if typed[0] != typed[1] {
 		return "", errors.New("the two passwords are not the same, nothing was changed")
 	}
 	return typed[0], nil
+}
+
+// prompt asks on a terminal for what must not be shown there.
+func (a *app) prompt(tty *os.File, text string) (string, error) {
+	fmt.Fprint(a.stderr, text)
+	b, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(a.stderr)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return string(b), nil
 }
 
 // readSecret takes all of standard input but one line ending.
@@ -1295,6 +1305,50 @@ func (c checkCmd) Run(a *app) error {
 		err = fmt.Errorf("failed: %d of %d; each says above what mends it", failed, len(lines))
 	}
 	return err
+}
+
+type verifyCmd struct {
+	URL           string `arg:"" name:"url" help:"The site, as people open it: https://chartroom.example.org"`
+	Username      string `required:"" help:"A user who can sign in."`
+	PasswordStdin bool   `help:"Read the password from standard input."`
+	JSON          bool   `help:"As JSON."`
+}
+
+// Help says what the one line does not.
+func (verifyCmd) Help() string {
+	return `It signs in, looks at the list once (which is on record as a look at those patients), and signs out. Each line is pass, warn,
+fail or skip (not looked at, because …), and says what mends it. Exit 1 when one fails, 2 for an address that is none or a
+password that is missing. No redirect to another host is followed, no proxy of the environment is used, and http:// is only
+taken for this machine. An authority of your own for certificates is named by SSL_CERT_FILE.`
+}
+
+func (c verifyCmd) Run(a *app) error {
+	password, err := c.password(a)
+	if err != nil {
+		return err
+	}
+	lines, err := verify.Run(a.ctx, verify.Options{URL: c.URL, Username: c.Username, Password: password})
+	if err != nil {
+		return errUsage{err}
+	}
+	if err := verify.Write(a.stdout, lines, c.JSON); err != nil {
+		return err
+	}
+	if failed := verify.Failed(lines); failed > 0 {
+		return fmt.Errorf("failed: %d of %d; each says above what mends it", failed, len(lines))
+	}
+	return nil
+}
+
+func (c verifyCmd) password(a *app) (string, error) {
+	if c.PasswordStdin {
+		return readSecret(a.stdin)
+	}
+	tty, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(tty.Fd())) {
+		return "", errUsage{errors.New("no password: use --password-stdin, or run this on a terminal")}
+	}
+	return a.prompt(tty, "Password: ")
 }
 
 type healthcheckCmd struct{}

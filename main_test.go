@@ -727,6 +727,17 @@ func TestVersionStatusHelpAndHealth(t *testing.T) {
 	}
 }
 
+func TestVerifyTakesNoAddressToWhichAPasswordMustNotGo(t *testing.T) {
+	for _, wrong := range [][]string{{"http://chartroom.example.org", "--username", "ada", "--password-stdin"}, {"https://chartroom.example.org"},
+		{"https://chartroom.example.org", "--username", "ada"}, {"https://chartroom.example.org/login", "--username", "ada", "--password-stdin"}} {
+		p := program(t, nil, append([]string{"verify"}, wrong...)...)
+		p.Stdin = strings.NewReader("seven brass kettles\n")
+		if code := p.start().finish(); code != exitUsage || !strings.HasPrefix(p.stderr.String(), "chartroom: ") || strings.Contains(p.stderr.String(), "kettles") || p.stdout.String() != "" {
+			t.Errorf("%v: exit %d, %s%s", wrong, code, p.stdout, p.stderr)
+		}
+	}
+}
+
 func TestADatabaseThatIsNotThereIsOneSentence(t *testing.T) {
 	for name, env := range map[string]string{"a wrong database": strings.Replace(dbtest.URL(t), "/test_", "/no_such_", 1), "no address": "postgres://user:hunter2@:bad:/"} {
 		code, _, stderr := command(t, []string{"DATABASE_URL=" + env}, "serve")
