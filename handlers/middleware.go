@@ -65,6 +65,9 @@ func (s *Server) logged(mux *http.ServeMux) http.Handler {
 		defer func() {
 			s.Log.Info("request", "method", method(r), "route", sc.pattern, "status", rec.status,
 				"ms", float64(time.Since(start).Microseconds())/1000, "request", sc.id)
+			if rec.status == http.StatusSeeOther && r.Method == http.MethodGet {
+				s.noteRedirect(r)
+			}
 		}()
 		if err := crossOrigin.Check(r); err != nil {
 			s.fail(rec, r, s.refuseForm(mux, r, db.RefusedSite, httpError{http.StatusForbidden, "This form came from another site",
@@ -117,7 +120,9 @@ func (s *Server) serve(rt route) http.Handler {
 				s.fail(w, r, fmt.Errorf("panic"))
 			}
 		}()
-		sc.viewer.Token = s.sessionToken(r)
+		if sc.viewer.Token = s.sessionToken(r); sc.viewer.Token != "" {
+			s.troubles.kept(visitorOf(r))
+		}
 		sc.viewer.Roles, sc.viewer.Fresh, sc.viewer.Route = rt.access.roles(), rt.fresh, rt.pattern
 		if err := s.admit(rt, r); err != nil {
 			s.fail(w, r, err)
