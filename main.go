@@ -1282,14 +1282,7 @@ func (c checkCmd) Run(a *app) error {
 	if c.JSON {
 		err = json.NewEncoder(a.stdout).Encode(lines)
 	} else {
-		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-		for _, l := range lines {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", l.Result, l.What, l.Found)
-			if l.Mend != "" {
-				fmt.Fprintf(table, "\t\t-> %s\n", l.Mend)
-			}
-		}
-		err = table.Flush()
+		err = writeCheck(a.stdout, lines)
 	}
 	failed := 0
 	for _, l := range lines {
@@ -1300,6 +1293,27 @@ func (c checkCmd) Run(a *app) error {
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("failed: %d of %d; each says above what mends it", failed, len(lines))
 	}
+	return err
+}
+
+// writeCheck gathers what could not be looked at, or one thing that is wrong would be lost among its consequences.
+func writeCheck(w io.Writer, lines []db.Check) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var unseen []string
+	for _, l := range lines {
+		if l.Unseen() {
+			unseen = append(unseen, l.What)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", l.Result, l.What, l.Found)
+		if l.Mend != "" {
+			fmt.Fprintf(table, "\t\t-> %s\n", l.Mend)
+		}
+	}
+	if err := table.Flush(); err != nil || len(unseen) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "fail  could not be looked at before the rest is mended: %s\n", strings.Join(unseen, ", "))
 	return err
 }
 

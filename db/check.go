@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,9 @@ type Check struct {
 	Found  string `json:"found"`          // a sentence's part
 	Mend   string `json:"mend,omitempty"` // what to do, unless it passed
 }
+
+// Unseen says that the line is a failure for want of something else, which has a line of its own.
+func (c Check) Unseen() bool { return strings.HasPrefix(c.Found, notLooked) }
 
 // notLooked begins what is found where nothing could be looked at.
 const notLooked = "this could not be looked at"
