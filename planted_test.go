@@ -174,7 +174,7 @@ func (d *deployment) plants() []planted {
 	role := func(set string) (sql, undo string) {
 		return `ALTER ROLE ` + d.app + ` SET ` + strings.ReplaceAll(set, "; ", `; ALTER ROLE `+d.app+` SET `), `ALTER ROLE ` + d.app + ` RESET ALL`
 	}
-	logAll, logBack := role(`log_statement = 'all'; log_parameter_max_length = -1`)
+	logAll, logBack := role(`log_statement = 'all'; log_parameter_max_length = -1; log_error_verbosity = 'default'`)
 	logErrors, _ := role(`log_error_verbosity = 'default'; log_min_messages = 'warning'`)
 	user := func(hash string) (sql, undo string) {
 		return `INSERT INTO users (username, password_hash) VALUES ('eve', '` + hash + `')`, `DELETE FROM users WHERE username = 'eve'`

@@ -38,7 +38,7 @@ func lookLog(ctx context.Context, i *inspection) (Check, error) {
 }
 
 var logSettings = []string{"log_statement", "log_min_duration_statement", "log_min_duration_sample", "log_statement_sample_rate", "log_transaction_sample_rate",
-	"log_parameter_max_length", "log_parameter_max_length_on_error", "log_error_verbosity", "log_min_messages",
+	"log_parameter_max_length", "log_error_verbosity", "log_min_messages",
 	"debug_print_parse", "debug_print_rewritten", "debug_print_plan", "auto_explain.log_min_duration"}
 
 // logsValues gives the settings to change: those by which statements are logged with their values, and those by which only failing ones
@@ -48,20 +48,20 @@ func logsValues(set map[string]string) (always, errors []string) {
 	timed := func(name string) bool { v, ok := set[name]; return ok && v != "-1" } // 0 is "all"
 	statements := slices.Contains([]string{"mod", "all"}, set["log_statement"]) || timed("log_min_duration_statement") ||
 		timed("log_min_duration_sample") && on("log_statement_sample_rate") || on("log_transaction_sample_rate")
-	if statements && set["log_parameter_max_length"] != "0" {
+	// Parameters, plans and rows are told in DETAIL, which a terse log leaves out; auto_explain's plans are not.
+	detail := set["log_error_verbosity"] != "terse"
+	if detail && statements && set["log_parameter_max_length"] != "0" {
 		always = append(always, "log_parameter_max_length = 0")
 	}
 	for _, name := range []string{"debug_print_parse", "debug_print_rewritten", "debug_print_plan"} {
-		if on(name) {
+		if detail && on(name) {
 			always = append(always, name+" = off")
 		}
 	}
 	if timed("auto_explain.log_min_duration") { // plans that were made for certain values show them
 		always = append(always, "auto_explain.log_min_duration = -1")
 	}
-	// DETAIL and CONTEXT come with errors, unless these rank too low to be logged, or the log is terse.
-	logged := !slices.Contains([]string{"log", "fatal", "panic"}, set["log_min_messages"])
-	if logged && set["log_error_verbosity"] != "terse" {
+	if detail && !slices.Contains([]string{"log", "fatal", "panic"}, set["log_min_messages"]) { // else errors are not logged
 		errors = append(errors, "log_error_verbosity = terse")
 	}
 	return always, errors

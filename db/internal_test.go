@@ -63,3 +63,9 @@ func SetAudit(t *testing.T, page, reach int) {
 	t.Cleanup(func() { auditPage, auditReach = beforePage, beforeReach })
 	auditPage, auditReach = page, reach
 }
+
+// VersionLine and HashProblem are what check says of a server's number and of a stored hash.
+var (
+	VersionLine = versionLine
+	HashProblem = hashProblem
+)
