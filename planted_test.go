@@ -34,10 +34,17 @@ type deployment struct {
 	workDir string
 }
 
+// deployed is made once for the package; each test leaves it as it was.
+var deployed string
+
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	d := &deployment{t: t, pg: dbtest.TLS(t), app: "app_planted", owner: "owner_planted", workDir: t.TempDir()}
-	d.name = d.database("")
+	first := deployed == ""
+	if first {
+		deployed = d.database()
+	}
+	d.name = deployed
 	d.admin = d.pg.Admin(t, d.name)
 	d.env = map[string]string{
 		"ENVIRONMENT": "production", "SESSION_SECURE": "true", "TRUSTED_PROXY_HOPS": "2", "CLINIC_TIMEZONE": "America/New_York", "CLINIC_HELP": "extension 4711",
@@ -45,20 +52,27 @@ func newDeployment(t *testing.T) *deployment {
 		"DATABASE_CA_CERT": d.pg.CA, "DATABASE_URL": d.url(d.app, "localhost", ""), "DATABASE_MIGRATE_URL": d.url(d.owner, "localhost", ""),
 		"LISTEN_ADDR": "127.0.0.1:0", "LOG_FORMAT": "text",
 	}
-	if code, _, errs := command(t, d.environ(), "migrate"); code != 0 {
-		t.Fatal(errs)
+	if first {
+		if code, _, errs := command(t, d.environ(), "migrate"); code != 0 {
+			t.Fatal(errs)
+		}
+		d.exec(`INSERT INTO users (username, password_hash, role) VALUES ('ada', '` + cheapHash(t, "seven brass kettles") + `', 'admin')`)
 	}
-	d.exec(`INSERT INTO users (username, password_hash, role) VALUES ('ada', '` + cheapHash(t, "seven brass kettles") + `', 'admin')`)
 	return d
 }
 
 // database makes one that the owner's role owns.
-func (d *deployment) database(further string) string {
+func (d *deployment) database() string {
 	admin := d.pg.Admin(d.t, "postgres")
-	for _, role := range []string{d.app, d.owner} {
-		_, _ = admin.Exec(context.Background(), fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD '%s'`, role, d.pg.Password)) // there from an earlier test
+	for _, sql := range []string{`CREATE ROLE ` + d.app, `CREATE ROLE ` + d.owner} {
+		if _, err := admin.Exec(context.Background(), sql+` LOGIN PASSWORD '`+d.pg.Password+`'`); err != nil {
+			d.t.Fatal(err)
+		}
 	}
-	return d.pg.Database(d.t, further+` OWNER `+d.owner)
+	if _, err := admin.Exec(context.Background(), `CREATE DATABASE deployed OWNER `+d.owner); err != nil {
+		d.t.Fatal(err)
+	}
+	return "deployed"
 }
 
 func (d *deployment) url(user, host, parameters string) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -10,8 +9,7 @@ import (
 	"chartroom/db/dbtest"
 )
 
-// TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt walks through all reasons at the shell, and mends some by the command that it
-// prints.
+// TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt does what the command prints. All reasons are in package db's tests.
 func TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt(t *testing.T) {
 	dbURL := dbtest.URL(t)
 	env := []string{"DATABASE_URL=" + dbURL}
@@ -23,15 +21,9 @@ func TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt(t *testing.T) {
 		}
 	}
 	hash := cheapHash(t, "seven brass kettles")
-	exec(`INSERT INTO users (username, email, password_hash, is_active) VALUES
-		('ada', 'ada@clinic.example', '` + hash + `', true), ('gone', NULL, '` + hash + `', false), ('null', NULL, '` + hash + `', NULL),
-		('cut', NULL, '` + hash[:40] + `', true), ('empty', NULL, '', true), ('md5', NULL, '5f4dcc3b5aa765d61d8327deb882cf99', true), ('faulty', NULL, '$2x` + hash[3:] + `', true),
-		('costly', NULL, '$2a$31` + hash[6:] + `', true), ('older', NULL, '$2b` + hash[3:] + `', true), ('y', NULL, '$2y` + hash[3:] + `', true), ('it''s her', NULL, '` + hash + `', false)`)
+	exec(`INSERT INTO users (username, password_hash, is_active) VALUES ('ada', '` + hash + `', true), ('gone', '` + hash + `', false), ('older', '$2b` + hash[3:] + `', true), ('cut', '` + hash[:40] + `', true)`)
 	exec(`INSERT INTO sign_in_throttle (kind, subject, failures, last_at, blocked_until, user_id)
-		SELECT 'name', convert_to(username, 'UTF8'), CASE username WHEN 'y' THEN 100 ELSE 9 END, now(), now() + interval '5 minutes', id FROM users WHERE username IN ('older', 'y')`)
-	if code, _, errs := command(t, env, "user", "invite", "guest"); code != 0 {
-		t.Fatal(errs)
-	}
+		SELECT 'name', '\x01', 9, now(), now() + interval '5 minutes', id FROM users WHERE username = 'older'`)
 	check := func(name string) db.UserCheck {
 		t.Helper()
 		code, out, errs := command(t, env, "user", "check", name, "--json")
@@ -44,21 +36,12 @@ func TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt(t *testing.T) {
 		}
 		return u
 	}
-	for name, want := range map[string]string{
-		"ada": "[]", "gone": "[{disabled the account is disabled `chartroom user enable gone`}]", "null": "is NULL",
-		"cut": "this one has 40", "empty": "there is no password", "md5": "not bcrypt's", "faulty": "faulty", "costly": "cost 31", "guest": "invitation was not used yet",
-		"older": "must wait until 20", "y": "a hundred sign-ins", "it's her": `enable 'it'\''s her'`,
-		"Ada": `there is "ada"`, " ada": `there is "ada"`, "ada@clinic.example": `there is "ada"`, "nobody": "user create --username nobody", "a\x01b": "no user of this name",
-	} {
-		if got := fmt.Sprint(check(name).Reasons); !strings.Contains(got, want) {
-			t.Errorf("%s: %s", name, got)
-		}
-	}
-	if u := check("older"); u.Until == nil || len(u.Notes) != 1 || u.Notes[0].Kind != "older password" {
-		t.Errorf("%+v", u)
-	}
 	// What it says mends it.
-	for name, args := range map[string]string{"gone": "user enable gone", "null": "user enable null", "older": "user unlock older", "y": "user unlock y"} {
+	for name, args := range map[string]string{"gone": "user enable gone", "older": "user unlock older"} {
+		u := check(name)
+		if len(u.Reasons) != 1 || !strings.Contains(u.Reasons[0].Mend, "`chartroom "+args+"`") {
+			t.Errorf("%+v", u)
+		}
 		if code, _, errs := command(t, env, strings.Fields(args)...); code != 0 || !check(name).CanSignIn {
 			t.Errorf("%s: %s", args, errs)
 		}

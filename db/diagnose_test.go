@@ -13,7 +13,7 @@ import (
 )
 
 // TestAnswersOfAServerAreSortedByTheirCode is for those that no server here gives on demand; the others are really provoked, see
-// TestEachLineOfTheTroubleshootingGuideIsReallyLogged.
+// TestProveEachLineOfTheTroubleshootingGuideIsReallyLogged.
 func TestAnswersOfAServerAreSortedByTheirCode(t *testing.T) {
 	for _, try := range []struct{ code, message, kind string }{
 		{"28000", `no pg_hba.conf entry for host "192.0.2.7", user "u", database "d", no encryption`, "encryption"},

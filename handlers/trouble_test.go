@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -76,6 +77,27 @@ func TestTheSchemeIsThatOfTheTrustedProxiesAlone(t *testing.T) {
 		r := &http.Request{Header: http.Header{"X-Forwarded-Proto": try.said}}
 		if got := scheme(r, try.hops); got != try.want {
 			t.Errorf("%d hops, %q: %s, want %s", try.hops, try.said, got, try.want)
+		}
+	}
+}
+
+func TestTheLogSaysWhyASignInWasRefusedAndNotWhatWasTyped(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	b.post("/login", "username", "typed-by-mistake", "password", password)
+	s.exec(`UPDATE users SET password_hash = '$2b$12$tooshort' WHERE username = 'viewer'`)
+	b.post("/login", "username", "viewer", "password", password)
+	for _, want := range []string{`msg="sign-in refused" kind="unknown user" mend="names match exactly`, `msg="sign-in refused" kind="unusable hash" mend=`} {
+		if !strings.Contains(s.logs.String(), want) {
+			t.Errorf("not in the log: %s\n%s", want, s.logs)
+		}
+	}
+	if strings.Contains(s.logs.String(), "typed-by-mistake") || strings.Contains(s.logs.String(), password) {
+		t.Error(s.logs)
+	}
+	for kind, mend := range refusedMend {
+		if mend == "" || kind == "" {
+			t.Error(kind)
 		}
 	}
 }

@@ -34,10 +34,9 @@ type TLSServer struct {
 	Stranger string // of an authority that has signed nothing here
 	Password string // of every role, the superuser "chartroom" too
 
-	key  *ecdsa.PrivateKey // of the authority
-	pg   *localpg.Server
-	dir  string
-	dbNo int
+	key *ecdsa.PrivateKey // of the authority
+	pg  *localpg.Server
+	dir string
 }
 
 var tlsServer struct {
@@ -72,21 +71,6 @@ func (s *TLSServer) URL(user, host, database, parameters string) string {
 func (s *TLSServer) Admin(t testing.TB, database string) *pgx.Conn {
 	t.Helper()
 	return Conn(t, s.URL("chartroom", "127.0.0.1", database, "sslmode=require"))
-}
-
-// Database makes an empty database, with CREATE DATABASE's further words, that goes with the test.
-func (s *TLSServer) Database(t testing.TB, further string) string {
-	t.Helper()
-	s.dbNo++
-	name := "tls_" + strconv.Itoa(s.dbNo)
-	admin := s.Admin(t, "postgres")
-	if _, err := admin.Exec(context.Background(), `CREATE DATABASE `+name+` `+further); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec(t, s.URL("chartroom", "127.0.0.1", "postgres", "sslmode=require"), `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`)
-	})
-	return name
 }
 
 // CAUntil is the same authority with another end of its life.

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build prove && unix
 
 package main
 
@@ -17,9 +17,9 @@ import (
 	"chartroom/db/dbtest"
 )
 
-// TestEachLineOfTheTroubleshootingGuideIsReallyLogged provokes each trouble and looks for the guide's line, whole, in what the program
+// TestProveEachLineOfTheTroubleshootingGuideIsReallyLogged provokes each trouble and looks for the guide's line, whole, in what the program
 // has printed. A line of the guide that nothing here provokes fails too.
-func TestEachLineOfTheTroubleshootingGuideIsReallyLogged(t *testing.T) {
+func TestProveEachLineOfTheTroubleshootingGuideIsReallyLogged(t *testing.T) {
 	text, err := os.ReadFile("docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
