@@ -203,9 +203,11 @@ func (d *DB) ListUsers(ctx context.Context) ([]User, error) {
 
 // HasAdmin says whether an active administrator exists.
 func (d *DB) HasAdmin(ctx context.Context) (has bool, err error) {
-	err = d.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND is_active)`).Scan(&has)
+	err = d.pool.QueryRow(ctx, hasAdminSQL).Scan(&has)
 	return has, err
 }
+
+const hasAdminSQL = `SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND is_active)`
 
 // DisableUser shuts an account and ends its sessions at once; requests under way get no further data. The last
 // administrator stays (ErrLastAdmin).

@@ -2,9 +2,13 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // What a line of `chartroom check` can come to.
@@ -14,13 +18,20 @@ const (
 	CheckFail = "fail" // not with patients' data
 )
 
-// Check is a line of `chartroom check`.
+// Check is a line of `chartroom check`. docs/check.md has all of them.
 type Check struct {
+	ID     string `json:"id"` // stays the same from version to version, for scripts
 	What   string `json:"what"`
 	Result string `json:"result"`         // CheckPass, CheckWarn or CheckFail
 	Found  string `json:"found"`          // a sentence's part
 	Mend   string `json:"mend,omitempty"` // what to do, unless it passed
 }
+
+// Unseen says that the line is a failure for want of something else, which has a line of its own.
+func (c Check) Unseen() bool { return strings.HasPrefix(c.Found, notLooked) }
+
+// notLooked begins what is found where nothing could be looked at.
+const notLooked = "this could not be looked at"
 
 // OneRole says whether two addresses name the same database role. Neither is connected to.
 func OneRole(appURL, migrateURL string) (bool, error) {
@@ -35,64 +46,166 @@ func OneRole(appURL, migrateURL string) (bool, error) {
 	return app.User == owner.User, nil
 }
 
-// auditCheck is a line that one statement answers: what is wrong, "" when nothing is.
-type auditCheck struct {
-	what, sql, good, mend string
-	result                string // when something is wrong
+// CheckOptions are the deployment that CheckDatabase looks at.
+type CheckOptions struct {
+	Config
+	Migrator   Migrator // only asked, never run
+	Production bool
+	NoAddress  bool // neither DATABASE_URL nor a PG* variable says where the database is
 }
 
-const partitions = `SELECT 'audit_events'::regclass::oid AS oid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_events'::regclass`
-
-const migrateMends = "`chartroom migrate` with the owner's address in DATABASE_MIGRATE_URL; it runs at each start too"
-
-var auditChecks = []auditCheck{
-	{what: "audit triggers", good: "on the audit and all its partitions", result: CheckFail, mend: "ask who switched them off; then ALTER TABLE ... ENABLE TRIGGER ALL, as the tables' owner",
-		sql: `SELECT coalesce(string_agg(DISTINCT 'missing or off on ' || p.oid::regclass, ', '), '')
-			FROM (` + partitions + `) p CROSS JOIN unnest(ARRAY['audit_events_append_only', 'audit_events_no_truncate']) n (name)
-			WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = p.oid AND t.tgname = n.name AND t.tgenabled IN ('O', 'A'))`},
-	{what: "audit privileges", good: "none given beyond adding and reading", result: CheckWarn, mend: migrateMends,
-		sql: `SELECT coalesce(string_agg(DISTINCT 'the program''s role may ' || n.name || ' on ' || p.oid::regclass, ', '), '')
-			FROM (` + partitions + `) p JOIN pg_class c ON c.oid = p.oid CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) n (name)
-			WHERE NOT pg_has_role(c.relowner, 'MEMBER') AND has_table_privilege(p.oid, n.name)`},
-	{what: "audit seals' protection", good: "triggers on, and none may change them", result: CheckFail, mend: migrateMends + "; triggers: ALTER TABLE audit_seals ENABLE TRIGGER ALL, as the owner",
-		sql: `SELECT coalesce(string_agg(what, ', '), '') FROM (
-				SELECT n.name || ' is missing or off' AS what FROM unnest(ARRAY['audit_seals_append_only', 'audit_seals_no_truncate']) n (name)
-				WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = 'audit_seals'::regclass AND t.tgname = n.name AND t.tgenabled IN ('O', 'A'))
-				UNION ALL
-				SELECT 'the program''s role may ' || n.name FROM pg_class c, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) n (name)
-				WHERE c.oid = 'audit_seals'::regclass AND NOT pg_has_role(c.relowner, 'MEMBER') AND has_table_privilege(c.oid, n.name)) w`},
-	{what: "audit functions", good: "nobody else can put functions or operators in their way", result: CheckFail, mend: "REVOKE CREATE ON SCHEMA ... FROM PUBLIC and from the program's role, as the schema's owner",
-		sql: `SELECT CASE WHEN NOT pg_has_role(c.relowner, 'MEMBER') AND has_schema_privilege(c.relnamespace, 'CREATE')
-			THEN 'the program''s role may create objects in their schema, and so act as the tables'' owner' ELSE '' END FROM pg_class c WHERE c.oid = 'audit_events'::regclass`},
-	{what: "audit can be written", good: "yes", result: CheckFail, mend: migrateMends,
-		sql: `SELECT CASE WHEN has_table_privilege('audit_events', 'INSERT') AND has_table_privilege('audit_events', 'SELECT')
-			AND has_sequence_privilege('audit_events_id_seq', 'USAGE') THEN '' ELSE 'the program''s role may not add events' END`},
-	{what: "audit partitions", good: "made for a year or more", result: CheckWarn, mend: "the server makes them every few minutes: its log says why not",
-		sql: `SELECT CASE WHEN count(*) = 13 THEN '' ELSE 13 - count(*) || ' of the next 12 months, and this one, have none' END
-			FROM generate_series(0, 12) n WHERE to_regclass('audit_events_' || to_char(now() AT TIME ZONE 'UTC' + n * interval '1 month', 'YYYYMM')) IS NOT NULL`},
-	{what: "audit default partition", good: "empty", result: CheckWarn, mend: "events of months that have a partition to come are moved by the server; others have a wrong time, or are more than 10,000: see docs/audit.md",
-		sql: `SELECT CASE WHEN pg_relation_size('audit_events_other') > 0 THEN 'it is not empty' ELSE '' END`},
-	{what: "audit seals", good: "up to date", result: CheckWarn, mend: "a running server seals within seconds: its log says why not",
-		sql: `WITH newest AS (SELECT last_id, gaps FROM audit_seals ORDER BY block DESC LIMIT 1)
-			SELECT CASE WHEN EXISTS (SELECT 1 FROM audit_events e LEFT JOIN newest n ON true
-			                         WHERE e.recorded < now() - interval '5 minutes' AND (n.last_id IS NULL OR e.id > n.last_id))
-			            THEN 'events of more than five minutes ago are not sealed' ELSE '' END`},
+// grave is what a danger is here: production has real patients.
+func (o CheckOptions) grave() string {
+	if o.Production {
+		return CheckFail
+	}
+	return CheckWarn
 }
 
-// CheckAudit looks whether the audit is as it should be, with the rights of the program's own role and without changing anything. What
-// cannot be looked at is a failure.
-func (d *DB) CheckAudit(ctx context.Context) (lines []Check) {
-	for _, c := range auditChecks {
-		line := Check{What: c.what, Result: CheckPass, Found: c.good}
+// inspection is what the lines look at.
+type inspection struct {
+	CheckOptions
+	conn     *pgx.Conn // nil when err says why there is none
+	err      error
+	maxConns int32 // of a process
+	pooled   bool  // somebody stands between us and PostgreSQL
+}
+
+// databaseLine is one that needs a look at the database or its address. Its check is complete but for ID and What.
+type databaseLine struct {
+	id, what string
+	offline  bool // says something without a connection too
+	stops    bool // keeps serve from starting in production when it fails
+	look     func(context.Context, *inspection) (Check, error)
+}
+
+// databaseLines are in the order in which they are told: what others rest on comes first.
+func databaseLines() []databaseLine {
+	return append([]databaseLine{
+		{id: "database-ca", what: "database's authority", offline: true, look: lookCA},
+		{id: "database-tls", what: "database encryption", offline: true, stops: true, look: lookTLS},
+		{id: "database", what: "database answers", offline: true, look: lookAnswer},
+		{id: "database-version", what: "database version", look: lookVersion},
+		{id: "database-clock", what: "database clock", look: lookClock},
+		{id: "database-encoding", what: "database encoding", look: lookEncoding},
+		{id: "database-trgm", what: "search by parts of words", look: lookTrgm},
+		{id: "database-pooler", what: "database pooler", look: lookPooler},
+		{id: "database-connections", what: "database connections", look: lookConnections},
+		{id: "database-log", what: "database log", look: lookLog},
+		{id: "database-superuser", what: "database superuser", look: lookSuperuser},
+		{id: "schema", what: "schema", look: lookSchema},
+		{id: "tables-owner", what: "tables' owner", look: lookOwner},
+		{id: "admin", what: "administrator", look: lookAdmin},
+		{id: "user-hashes", what: "password hashes", look: lookHashes},
+		{id: "example-passwords", what: "example passwords", look: lookExamplePasswords},
+	}, auditLines()...)
+}
+
+// CheckDatabase looks whether the database is as it should be, with the rights of the program's own role and without changing
+// anything. What cannot be looked at is a failure: every line comes back, whatever is wrong.
+func CheckDatabase(ctx context.Context, o CheckOptions) (lines []Check) {
+	i := &inspection{CheckOptions: o}
+	i.connect(ctx)
+	if i.conn != nil {
+		defer func() { _ = i.conn.Close(context.WithoutCancel(ctx)) }()
+	}
+	for _, l := range databaseLines() {
+		lines = append(lines, i.line(ctx, l))
+	}
+	return lines
+}
+
+// connect makes one connection, as a process of the program would, and does not try again.
+func (i *inspection) connect(ctx context.Context) {
+	if i.NoAddress {
+		i.err = errors.New("DATABASE_URL is not set, so there is no database to ask")
+		return
+	}
+	cfg, err := pgxpool.ParseConfig(i.URL)
+	if err != nil {
+		i.err = fmt.Errorf("DATABASE_URL cannot be read: %w", hideAddress(err))
+		return
+	}
+	if i.err = verifyServer(cfg.ConnConfig, i.CACert); i.err != nil {
+		return
+	}
+	limits(cfg)
+	i.maxConns = cfg.MaxConns
+	cfg.ConnConfig.RuntimeParams["application_name"] = "chartroom check"
+	if i.conn, i.err = pgx.ConnectConfig(ctx, cfg.ConnConfig); i.err != nil {
+		return
+	}
+	// A pooler hands out keys of its own for cancelling, in which the process is not the one that answers.
+	var pid uint32
+	if err := i.conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&pid); err == nil {
+		i.pooled = pid != i.conn.PgConn().PID()
+	}
+}
+
+func (i *inspection) line(ctx context.Context, l databaseLine) Check {
+	c, err := Check{}, error(nil)
+	if i.err != nil && !l.offline {
+		c = Check{Result: CheckFail, Found: notLooked + ": there is no connection to the database", Mend: "mend what the line \"database answers\" says"}
+	} else {
+		bounded, cancel := context.WithTimeout(ctx, 20*time.Second)
+		c, err = l.look(bounded, i)
+		cancel()
+	}
+	if err != nil {
+		c = Check{Result: CheckFail, Found: fmt.Sprintf("%s (%s)", notLooked, Loggable(err)), Mend: migrateMends}
+	}
+	c.ID, c.What = l.id, l.what
+	return c
+}
+
+func passed(format string, args ...any) (Check, error) {
+	return Check{Result: CheckPass, Found: fmt.Sprintf(format, args...)}, nil
+}
+
+// bySQL is the look of a line that one statement answers: what is wrong, "" when nothing is.
+func bySQL(result, good, mend, sql string) func(context.Context, *inspection) (Check, error) {
+	return func(ctx context.Context, i *inspection) (Check, error) {
 		var wrong string
-		err := d.pool.QueryRow(ctx, c.sql).Scan(&wrong)
-		switch {
-		case err != nil:
-			line.Result, line.Found, line.Mend = CheckFail, fmt.Sprintf("this could not be looked at (%s)", refused(err)), migrateMends
-		case wrong != "":
-			line.Result, line.Found, line.Mend = c.result, wrong, c.mend
+		if err := i.conn.QueryRow(ctx, sql).Scan(&wrong); err != nil {
+			return Check{}, err
 		}
-		lines = append(lines, line)
+		if wrong == "" {
+			return passed("%s", good)
+		}
+		return Check{Result: result, Found: wrong, Mend: mend}, nil
+	}
+}
+
+// Endangered gives the lines that fail and mean that patients' data are exposed, or not watched, while this program serves. They
+// are few and quick, for each start.
+func (d *DB) Endangered(ctx context.Context, o CheckOptions) (lines []Check, err error) {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look whether patients' data are safe: %w", err)
+	}
+	defer conn.Release()
+	i := &inspection{CheckOptions: o, conn: conn.Conn()}
+	for _, l := range databaseLines() {
+		if !l.stops {
+			continue
+		}
+		if c := i.line(ctx, l); c.Result == CheckFail {
+			lines = append(lines, c)
+		}
+	}
+	return lines, nil
+}
+
+// CheckAudit gives the lines on the audit alone.
+func (d *DB) CheckAudit(ctx context.Context) (lines []Check) {
+	conn, err := d.pool.Acquire(ctx)
+	i := &inspection{err: err}
+	if err == nil {
+		defer conn.Release()
+		i.conn = conn.Conn()
+	}
+	for _, l := range auditLines() {
+		lines = append(lines, i.line(ctx, l))
 	}
 	return lines
 }

@@ -202,16 +202,17 @@ func waitFor(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		if err == nil {
 			return nil
 		}
-		// Neither a password nor a database gets right by waiting (invalid_authorization, invalid_catalog_name).
-		if code := refused(err); !Unavailable(err) || strings.HasPrefix(code, "28") || strings.HasPrefix(code, "3D") {
-			return fmt.Errorf("connect to the database: %w", hideAddress(err))
+		// Neither a password nor a database nor a certificate gets right by waiting.
+		t, _ := Diagnose(err)
+		if !Unavailable(err) || t.hopeless() {
+			return explain("connect to the database", err)
 		}
 		if n == 0 {
-			log.Warn("the database does not answer yet, trying for 30 s", "error", hideAddress(err))
+			log.Warn("the database does not answer yet, trying for 30 s", "kind", t.Kind, "mend", t.Mend, "error", oneLine(hideAddress(err).Error()))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the database did not answer within 30 s: %w", hideAddress(err))
+			return explain("the database did not answer within 30 s", err)
 		case <-time.After(500 * time.Millisecond):
 		}
 	}

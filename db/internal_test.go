@@ -83,3 +83,9 @@ func (d *DB) HoldConnections(ctx context.Context) (release func(), err error) {
 	}
 	return release, nil
 }
+
+// VersionLine and HashProblem are what check says of a server's number and of a stored hash.
+var (
+	VersionLine = versionLine
+	HashProblem = hashProblem
+)

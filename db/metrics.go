@@ -17,7 +17,7 @@ var hashMetrics = metrics.NewSet()
 
 // signInOutcomes are the values of a label: the kinds of the audit's refusals, and what else can come of a sign-in. A sign-in
 // that confirms a password counts as well.
-var signInOutcomes = []string{"granted", "unknown user", "wrong password", "disabled", "locked", "changed meanwhile", givenUp, refusedThrottled, "busy", "error"}
+var signInOutcomes = []string{"granted", "unknown user", "wrong password", "unusable hash", "disabled", "locked", "changed meanwhile", givenUp, refusedThrottled, "busy", "error"}
 
 // meter counts what happens here. Nobody's name or address is in it.
 type meter struct {
@@ -57,14 +57,14 @@ func newMeter() *meter {
 // signedIn counts a sign-in by what came of it.
 func (m *meter) signedIn(err error) {
 	outcome := "error"
-	var kind refusal
+	var kind Refused
 	switch {
 	case err == nil:
 		outcome = "granted"
 	case errors.Is(err, errGivenUp):
 		outcome = givenUp
 	case errors.As(err, &kind):
-		outcome = string(kind)
+		outcome = kind.Kind
 	case errors.As(err, new(Throttled)):
 		outcome = refusedThrottled
 	case errors.Is(err, ErrBusy):

@@ -207,7 +207,7 @@ func (m Migrator) Status(ctx context.Context) (SchemaStatus, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return SchemaStatus{}, fmt.Errorf("connect to the database: %w", err)
+		return SchemaStatus{}, explain("connect to the database", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return m.status(ctx, conn)
@@ -240,7 +240,7 @@ func (m Migrator) locked(ctx context.Context, f func(context.Context, *pgx.Conn,
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("connect to the database to migrate it: %w", err)
+		return explain("connect to the database to migrate it", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) // and with it goes the lock
 	for start, said := time.Now(), false; ; {

@@ -10,8 +10,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrRefused is every reason for which a sign-in is not granted. Which one it was stands in the audit only.
+// ErrRefused is every reason for which a sign-in is not granted. Which one it was stands in the audit and in the log, see Refused.
 var ErrRefused = errors.New("wrong user name or password")
+
+// Refused is an ErrRefused with its reason, for the log. Whoever signs in must not learn it.
+type Refused struct {
+	Kind   string // as the audit has it
+	UserID int    // 0 where nobody has the name
+}
+
+func (Refused) Error() string        { return ErrRefused.Error() }
+func (Refused) Is(target error) bool { return target == ErrRefused }
 
 // SignInForm is what a sign-in brings.
 type SignInForm struct {
@@ -73,6 +82,8 @@ func (d *DB) signIn(ctx context.Context, f SignInForm) (SignedIn, error) {
 	switch {
 	case a.ID == nil:
 		kind = "unknown user"
+	case !right && hashProblem(deref(a.PasswordHash)) != "":
+		kind = "unusable hash"
 	case !right:
 		kind = "wrong password"
 	case a.IsActive == nil || !*a.IsActive:
@@ -119,19 +130,17 @@ func (d *DB) refuse(ctx context.Context, a attempt, from Viewer, kind string) er
 	if err := d.auditRefusal(ctx, a, from, kind); err != nil {
 		return err
 	}
-	return refusal(kind)
+	refused := Refused{Kind: kind}
+	if a.ID != nil {
+		refused.UserID = *a.ID
+	}
+	return refused
 }
 
 // errGivenUp is for who has left before their turn to have a password verified.
 var errGivenUp = errors.New("the sign-in was given up")
 
 const givenUp = "given up"
-
-// refusal is an ErrRefused of a kind, as the audit has it. Its text is the same for all.
-type refusal string
-
-func (refusal) Error() string        { return ErrRefused.Error() }
-func (refusal) Is(target error) bool { return target == ErrRefused }
 
 // auditRefusal never says the name that was typed, when nobody has it: people type passwords into that field.
 func (d *DB) auditRefusal(ctx context.Context, a attempt, from Viewer, kind string) error {

@@ -65,6 +65,7 @@ var refusals = map[string]string{
 	"throttled":      "Refused: too many attempts in a row",
 	"locked":         "Refused: locked after too many attempts",
 	"disabled":       "Refused: the user was disabled",
+	"unusable hash":  "Refused: the password could not be verified, it has to be set anew",
 }
 
 func (s *Server) signInRows(all []db.SignInEvent) (rows []views.SignInRow) {

@@ -49,7 +49,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if sc.conn.Err() != nil { // the browser has left, and with it what was being done: nothing is wrong, and nobody reads this
 		sc.gone = true
 	} else if e.status >= 500 {
-		s.Log.Error("request failed", "request", sc.id, "route", sc.pattern, "status", e.status, "error", db.Loggable(err))
+		fields := []any{"request", sc.id, "route", sc.pattern, "status", e.status, "error", db.Loggable(err)}
+		if t, ok := db.Diagnose(err); ok {
+			fields = append(fields, "kind", t.Kind, "mend", t.Mend)
+		}
+		s.Log.Error("request failed", fields...)
 	}
 	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
@@ -80,6 +84,7 @@ func (s *Server) describe(err error) httpError {
 // askToSignIn sends a page to the sign-in form and back afterwards. A fragment gets 401 and the address to go to:
 // following a redirect, it would put the sign-in form inside the table.
 func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) {
+	s.noteLostCookie(r)
 	next := ""
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		next = nextPath(r.URL.RequestURI())

@@ -70,6 +70,9 @@ func (s *Server) logged(mux *http.ServeMux) http.Handler {
 		s.meter.inFlight.Add(1)
 		defer func() {
 			s.meter.inFlight.Add(-1)
+			if rec.status == http.StatusSeeOther && r.Method == http.MethodGet {
+				s.noteRedirect(r)
+			}
 			s.note(rec, r, time.Since(start), recover())
 		}()
 		if err := crossOrigin.Check(r); err != nil {
@@ -175,7 +178,9 @@ func (s *Server) serve(rt route) http.Handler {
 				s.fail(w, r, fmt.Errorf("panic"))
 			}
 		}()
-		sc.viewer.Token = s.sessionToken(r)
+		if sc.viewer.Token = s.sessionToken(r); sc.viewer.Token != "" {
+			s.troubles.kept(visitorOf(r))
+		}
 		sc.viewer.Roles, sc.viewer.Fresh, sc.viewer.Route = rt.access.roles(), rt.fresh, rt.pattern
 		if err := s.admit(rt, r); err != nil {
 			s.fail(w, r, err)

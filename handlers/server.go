@@ -56,6 +56,7 @@ type Server struct {
 	healthy   bool
 	healthyAt time.Time
 	reports   limiter
+	troubles  troubles
 	exports   chan struct{} // holds one for each that runs
 	meter     *meter
 }

@@ -66,6 +66,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	username, next := r.PostForm.Get("username"), nextPath(r.PostForm.Get("next"))
 	in, err := s.DB.SignIn(r.Context(), db.SignInForm{Username: username, Password: r.PostForm.Get("password"), Device: s.deviceOf(r),
 		From: scopeOf(r).viewer, UserAgent: r.UserAgent()})
+	s.noteRefusal(r, err)
 	if status, said, ok := notGranted(w, err, refusal); ok {
 		if len(username) > 255 {
 			username = ""
@@ -81,6 +82,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return wrap("sign in", err)
 	}
 	scopeOf(r).user = in.UserID
+	s.troubles.signedIn(visitorOf(r), s.now())
 	to := orList(next)
 	if in.Weak != nil {
 		to = views.PasswordPath(to) // asked to change it, not shut out

@@ -36,6 +36,7 @@ var server struct {
 // Main is for TestMain: it runs the tests and takes the server down.
 func Main(m *testing.M) int {
 	defer func() {
+		stopTLS()
 		if server.pg != nil {
 			_ = server.pg.Stop()
 		}

@@ -28,6 +28,8 @@ type cluster struct {
 	acct    account
 	lock    *os.File
 	durable bool
+
+	settings []string
 }
 
 func (c cluster) data() string { return filepath.Join(c.dir, "data") }

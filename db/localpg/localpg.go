@@ -28,4 +28,8 @@ type Options struct {
 	// BinDir is the directory of initdb and postgres, the setting
 	// CHARTROOM_POSTGRES_BIN. Empty means to search, see FindBin.
 	BinDir string
+
+	// Settings are further ones of the server, as name=value; they win over
+	// ours. For tests that need a server over TCP.
+	Settings []string
 }

@@ -57,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := cluster{dir: dir, acct: acct, lock: lock, durable: o.Durable}
+	c := cluster{dir: dir, acct: acct, lock: lock, durable: o.Durable, settings: o.Settings}
 	s, err := c.start(ctx, o.BinDir)
 	if err != nil {
 		releaseLock(lock)
@@ -101,7 +101,7 @@ func (c cluster) launchServer(bin, socketDir string, log *os.File) (*Server, err
 		data: c.data(), socketDir: socketDir, logPath: c.log(), durable: c.durable,
 		done: make(chan struct{}),
 	}
-	s.cmd = c.command(stopSignal(c.durable), log, filepath.Join(bin, "postgres"), serverArgs(c.data(), socketDir, c.durable)...)
+	s.cmd = c.command(stopSignal(c.durable), log, filepath.Join(bin, "postgres"), serverArgs(c.data(), socketDir, c.durable, c.settings)...)
 	ended, err := launch(s.cmd)
 	if err != nil {
 		return nil, fmt.Errorf("run postgres: %w", err)
@@ -119,7 +119,7 @@ func (c cluster) launchServer(bin, socketDir string, log *os.File) (*Server, err
 
 // serverArgs are the settings. They stand on the command line, not in a file,
 // so that they hold whatever the cluster's own configuration says.
-func serverArgs(data, socketDir string, durable bool) []string {
+func serverArgs(data, socketDir string, durable bool, further []string) []string {
 	args := []string{"-D", data, "-k", socketDir, "-p", port}
 	settings := []string{
 		"listen_addresses=", "unix_socket_permissions=0700",
@@ -142,7 +142,7 @@ func serverArgs(data, socketDir string, durable bool) []string {
 			"fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off",
 			"wal_level=minimal", "max_wal_senders=0", "max_connections=200")
 	}
-	for _, setting := range settings {
+	for _, setting := range append(settings, further...) {
 		args = append(args, "-c", setting)
 	}
 	return args

@@ -258,22 +258,34 @@ func checkKeys(name, text string, production bool, bad func(string, ...any)) []s
 }
 
 // guessable finds keys that were copied from a guide or typed by hand. It is a net against accidents, no proof.
-func guessable(key string) bool {
+func guessable(key string) bool { return placeholder(key) || entropy(key) < leastEntropy }
+
+// placeholder finds the words that stand in keys of guides and templates, and templates that nobody filled in.
+func placeholder(key string) bool {
 	lower := strings.ToLower(key)
 	for _, word := range []string{"secret", "change", "your-", "your_", "example", "placeholder", "password", "replace", "insert",
-		"generate", "random", "session", "chartroom", "minimum", "production", "12345678", "abcdefgh", "qwerty", "deadbeef", "01234567", "76543210", "fedcba98", "00112233"} {
+		"generate", "random", "session", "chartroom", "minimum", "production", "insecure", "dummy", "default", "openssl", "-here", "_here", "min-32",
+		"xxxx", "${", "{{", "<", "12345678", "abcdefgh", "qwerty", "deadbeef", "01234567", "76543210", "fedcba98", "00112233"} {
 		if strings.Contains(lower, word) {
 			return true
 		}
 	}
-	counts, bits := map[byte]float64{}, 0.0
+	return false
+}
+
+// leastEntropy is in bits: 32 random hexadecimal digits have about 118 by this measure.
+const leastEntropy = 96
+
+// entropy is what the key's own signs say of it, in bits.
+func entropy(key string) (bits float64) {
+	counts := map[byte]float64{}
 	for _, c := range []byte(key) {
 		counts[c]++
 	}
 	for _, n := range counts {
 		bits -= n * math.Log2(n/float64(len(key)))
 	}
-	return bits < 96 // 32 random hexadecimal digits have about 118 by this measure
+	return bits
 }
 
 // Logger writes lines with times in UTC, whatever the machine's zone, so that they can be put beside the audit's (ASVS 16.2.2).
