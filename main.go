@@ -161,7 +161,7 @@ func (a *app) openDB() (*db.DB, error) { return a.openAt(a.settings.DatabaseURL)
 
 func (a *app) openAt(url string) (*db.DB, error) {
 	return db.Open(a.ctx, db.Config{URL: url, CACert: a.settings.DatabaseCA,
-		SessionKeys: a.settings.SessionKeys, Idle: a.settings.Idle, Program: programVersion(), Retention: a.settings.Retention}, a.log)
+		SessionKeys: a.settings.SessionKeys, Idle: a.settings.Idle, Program: programVersion(), Retention: a.settings.Retention, SignInOff: a.settings.SignInOff}, a.log)
 }
 
 // openMigrated is for commands that may be the first ones on a database.
@@ -234,6 +234,7 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	go housekeep(ctx, d, a.log)
+	go a.warnWhileSignInIsOff(ctx)
 	seal, sealed := context.WithCancel(context.WithoutCancel(ctx)) // requests that finish write events
 	defer sealed()
 	sealing := a.startSealer(seal, d)
@@ -256,6 +257,23 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	case <-time.After(2 * time.Second): // standard output may be stuck; what is not sealed is sealed by the next start
 	}
 	return err
+}
+
+// warnWhileSignInIsOff says so at the start and each hour, and when it is over.
+func (a *app) warnWhileSignInIsOff(ctx context.Context) {
+	for a.settings.SignInOff != nil {
+		left := time.Until(a.settings.SignInOff.Until)
+		if left <= 0 {
+			a.log.Warn("sign-in is on again: remove SESSION_AUTH_ENABLED, SESSION_AUTH_DISABLED_UNTIL and SESSION_AUTH_DISABLED_ALLOW")
+			return
+		}
+		a.log.Warn(a.settings.SignInNote())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(time.Hour, left)):
+		}
+	}
 }
 
 func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
@@ -1202,7 +1220,7 @@ func (c checkCmd) Run(a *app) error {
 		return err
 	}
 	defer d.Close()
-	lines := append(a.settings.CheckAudit(), d.CheckAudit(a.ctx)...)
+	lines := append(append(a.settings.CheckAudit(), a.settings.CheckSignIn()), d.CheckAudit(a.ctx)...)
 	if c.JSON {
 		err = json.NewEncoder(a.stdout).Encode(lines)
 	} else {

@@ -152,13 +152,14 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	everybody := q.Count && q.Search.Empty() && q.Filter.Empty()
 	crowded := everybody && time.Now().UnixNano() < d.crowded.Load()
 	q.Count = q.Count && !crowded
-	b := &builder{args: d.viewerArgs(v)}
+	open, args := d.opening(v)
+	b := &builder{args: args}
 	b.args["list_user"], b.args["searched"], b.args["sort"], b.args["filtered"] = q.UserID, !q.Search.Empty(), string(q.Sort), !q.Filter.Empty()
-	statement := viewerCTE + `, permitted AS MATERIALIZED (
+	statement := open.cte + `, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)` + q.pageCTE(b) + `, audited AS (
 		INSERT INTO audit_events (` + auditColumns + `)
-		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
+		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + `),
 		       jsonb_build_object('searched', @searched::boolean, 'filtered', @filtered::boolean, 'sort', @sort::text)
 		FROM viewer v, permitted WHERE v.allowed

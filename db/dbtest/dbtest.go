@@ -146,7 +146,15 @@ func Open(t testing.TB) (*db.DB, string) {
 // OpenURL opens a given database, with a given idle time.
 func OpenURL(t testing.TB, url string, idle time.Duration) *db.DB {
 	t.Helper()
-	d, err := db.Open(context.Background(), db.Config{URL: url, SessionKeys: Keys, Idle: idle, Program: "test"}, slog.New(slog.DiscardHandler))
+	return OpenWith(t, url, func(c *db.Config) { c.Idle = idle })
+}
+
+// OpenWith opens a given database, with what change makes of the usual configuration.
+func OpenWith(t testing.TB, url string, change func(*db.Config)) *db.DB {
+	t.Helper()
+	c := db.Config{URL: url, SessionKeys: Keys, Idle: 15 * time.Minute, Program: "test"}
+	change(&c)
+	d, err := db.Open(context.Background(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
