@@ -318,20 +318,77 @@ func (c migrateUpCmd) Run(a *app) error {
 type migrateDownCmd struct {
 	needsDatabase
 	N           int  `arg:"" help:"How many migrations to take back."`
-	YesLoseData bool `help:"Really do it: what these migrations made is lost, with all that is in it."`
+	YesLoseData bool `help:"Do it without asking: what these migrations made is lost, with all that is in it."`
 }
 
 func (c migrateDownCmd) Run(a *app) error {
 	if c.N < 1 {
 		return errUsage{errors.New("the number of migrations to take back must be 1 or more")}
 	}
+	losses, err := a.migrator().Losses(a.ctx, c.N)
+	if errors.As(err, &db.TooMany{}) {
+		return errUsage{err}
+	}
+	if err != nil {
+		return err
+	}
+	a.nameLosses(losses)
 	if !c.YesLoseData {
-		return errUsage{fmt.Errorf("taking back %d migrations loses the tables they made (patients, sessions, audit), not users; add --yes-lose-data to do it", c.N)}
+		if err := a.askToLoseData(); err != nil {
+			return err
+		}
 	}
 	if err := a.migrator().Down(a.ctx, c.N); err != nil {
 		return err
 	}
 	return migrateStatusCmd{}.Run(a)
+}
+
+// Help says what the one line does not.
+func (migrateDownCmd) Help() string {
+	return `What would be lost is named first, from the database: tables with their rows, and columns. On a terminal the word LOSE must be
+typed then; elsewhere, and always in production, --yes-lose-data must be given. To go back to an earlier release is no reason
+for this: it runs on the newer schema.`
+}
+
+// nameLosses says what goes, before anybody is asked.
+func (a *app) nameLosses(l db.Losses) {
+	for _, m := range l.Migrations {
+		fmt.Fprintf(a.stdout, "taking back %s", m.Migration)
+		if len(m.Tables)+len(m.Columns) == 0 {
+			fmt.Fprint(a.stdout, " loses no data")
+		}
+		fmt.Fprintln(a.stdout)
+		for _, t := range m.Tables {
+			fmt.Fprintf(a.stdout, "  loses the table %s: rows %d\n", t.Name, t.Rows)
+		}
+		for _, c := range m.Columns {
+			fmt.Fprintf(a.stdout, "  loses the column %s.%s: rows with a value %d\n", c.Table, c.Name, c.Rows)
+		}
+	}
+	if l.Audit() {
+		fmt.Fprintln(a.stdout, "THE AUDIT GOES TOO, OR WHAT PROVES IT. It must be kept for six years (45 CFR 164.316): run `chartroom audit export >FILE` and `chartroom audit verify` first.")
+	}
+	if l.Connections > 0 {
+		fmt.Fprintf(a.stdout, "Chartroom works on this database right now, over %d connections: stop it first, else its pages fail and its next start migrates up again.\n", l.Connections)
+	}
+}
+
+// askToLoseData wants a word on a terminal. Production wants the flag, so that nobody does it by answering.
+func (a *app) askToLoseData() error {
+	tty, ok := a.stdin.(*os.File)
+	switch {
+	case a.settings.Production():
+		return errUsage{errors.New("nothing was changed: in production this needs --yes-lose-data, once you have read what is lost")}
+	case !ok || !term.IsTerminal(int(tty.Fd())):
+		return errUsage{errors.New("nothing was changed: this needs --yes-lose-data, once you have read what is lost")}
+	}
+	fmt.Fprint(a.stderr, "Type LOSE to lose all of this: ")
+	answer, err := bufio.NewReader(tty).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "LOSE" {
+		return errors.New("nothing was changed: the word was not LOSE")
+	}
+	return nil
 }
 
 type migrateStatusCmd struct{ needsDatabase }
