@@ -16,9 +16,9 @@ import (
 type whileOff int
 
 const (
-	shut   whileOff = iota // for nobody: it changes something, is a form for that, or takes data out
-	asEver                 // for those who may at other times
-	readable               // for these, and for the clients that are let in without signing in
+	shut     whileOff = iota // for nobody: it changes something, is a form for that, or takes data out
+	asEver                   // for those who may at other times
+	readable                 // for these, and for the clients that are let in without signing in
 )
 
 // respond admits a request and handles it: with its session first. Where there is none that lives, a client that is let in while
