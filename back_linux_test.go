@@ -43,7 +43,6 @@ func TestOnATerminalMigrateDownAsksForAWord(t *testing.T) {
 		said        string
 	}{
 		{"another word", "yes\n", nil, nil, exitFailed, "nothing was changed: the word was not LOSE"},
-		{"nothing", "\x04", nil, nil, exitFailed, "nothing was changed"},
 		{"the word, in production", "LOSE\n", production, nil, exitUsage, "in production this needs --yes-lose-data"},
 		{"the word", "LOSE\n", nil, nil, 0, "Type LOSE"},
 		{"the flag, in production", "", production, []string{"--yes-lose-data"}, 0, ""},

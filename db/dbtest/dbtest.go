@@ -43,7 +43,12 @@ func Main(m *testing.M) int {
 			_ = os.RemoveAll(server.dir)
 		}
 	}()
-	return m.Run()
+	code := m.Run()
+	if err := record(); err != nil {
+		fmt.Fprintln(os.Stderr, "record the statements:", err)
+		return 1
+	}
+	return code
 }
 
 const template = "chartroom_template"
@@ -57,6 +62,9 @@ func start() {
 		}
 		server.pg, server.err = localpg.Start(ctx, localpg.Options{Dir: filepath.Join(server.dir, "pg"), BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
 		if server.err != nil {
+			return
+		}
+		if server.err = startRecording(ctx, server.pg.URL("postgres")); server.err != nil {
 			return
 		}
 		if server.err = db.EnsureDatabase(ctx, server.pg.URL("postgres"), template, false); server.err != nil {
