@@ -65,6 +65,15 @@ func (m Migrator) Losses(ctx context.Context, n int) (Losses, error) {
 		return Losses{}, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	var all Losses
+	err = m.retryLocks(ctx, func() error {
+		all, err = m.losses(ctx, conn, n)
+		return err
+	})
+	return all, err
+}
+
+func (m Migrator) losses(ctx context.Context, conn *pgx.Conn, n int) (Losses, error) {
 	standing, err := m.standing(ctx, conn)
 	if err != nil {
 		return Losses{}, err

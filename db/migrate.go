@@ -116,8 +116,16 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 // n is. More than stand are TooMany, and then nothing is changed.
 func (m Migrator) Down(ctx context.Context, n int) error {
 	return m.locked(ctx, func(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConfig) error {
-		standing, err := m.standing(ctx, conn)
-		if err != nil {
+		var standing []string
+		if err := m.retryLocks(ctx, func() error {
+			release, err := hold(ctx, conn)
+			if err != nil {
+				return err
+			}
+			defer release()
+			standing, err = m.standing(ctx, conn)
+			return err
+		}); err != nil {
 			return err
 		}
 		if n > len(standing) {
