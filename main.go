@@ -210,7 +210,6 @@ func (serveCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.settings.Listen, err)
 	}
-	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.Environment)
 	return a.serve(d, listener)
 }
 
@@ -220,6 +219,7 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	if err := d.RecordStart(a.ctx, actor(), s.Weakened()); err != nil {
 		return err
 	}
+	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.Environment)
 	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.SessionKeys, Lifetime: s.Lifetime,
 		Secure: s.Secure, ProxyHops: s.Hops, Clinic: s.Clinic, Help: s.Help, Zone: s.Zone, Locale: s.Locale})
 	if err != nil {
