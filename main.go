@@ -181,7 +181,7 @@ func (a *app) openAt(url string) (*db.DB, error) { return db.Open(a.ctx, a.dbCon
 
 func (a *app) dbConfig(url string) db.Config {
 	return db.Config{URL: url, CACert: a.settings.DatabaseCA,
-		SessionKeys: a.settings.SessionKeys, Idle: a.settings.Idle, Program: programVersion(), Retention: a.settings.Retention}
+		SessionKeys: a.settings.SessionKeys, Idle: a.settings.Idle, Program: programVersion(), Retention: a.settings.Retention, SignInOff: a.settings.SignInOff}
 }
 
 // openMigrated is for commands that may be the first ones on a database.
@@ -233,7 +233,6 @@ func (serveCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.settings.Listen, err)
 	}
-	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.Environment)
 	return a.serve(d, listener)
 }
 
@@ -283,6 +282,7 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	if err := d.RecordStart(a.ctx, actor(), s.Weakened()); err != nil {
 		return err
 	}
+	a.log.Info("serving", "address", listener.Addr().String(), "version", programVersion(), "environment", a.settings.Environment)
 	site, err := handlers.New(handlers.Config{DB: d, Assets: assets, Log: a.log, SessionKeys: s.SessionKeys, Lifetime: s.Lifetime,
 		Secure: s.Secure, ProxyHops: s.Hops, Clinic: s.Clinic, Help: s.Help, Zone: s.Zone, Locale: s.Locale, Build: a.build()})
 	if err != nil {
@@ -302,6 +302,7 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	ctx, stop := context.WithCancel(a.ctx)
 	defer stop()
 	go housekeep(ctx, d, a.log)
+	go a.warnWhileSignInIsOff(ctx)
 	seal, sealed := context.WithCancel(context.WithoutCancel(ctx)) // requests that finish write events
 	defer sealed()
 	sealing := a.startSealer(seal, d)
@@ -367,6 +368,23 @@ func (a *app) build() handlers.Build {
 	return handlers.Build{Version: programVersion(), Commit: commit(), Schema: newest}
 }
 
+// warnWhileSignInIsOff says so at the start and each hour, and when it is over.
+func (a *app) warnWhileSignInIsOff(ctx context.Context) {
+	for a.settings.SignInOff != nil {
+		left := time.Until(a.settings.SignInOff.Until)
+		if left <= 0 {
+			a.log.Warn("sign-in is on again: remove SESSION_AUTH_ENABLED, SESSION_AUTH_DISABLED_UNTIL and SESSION_AUTH_DISABLED_ALLOW")
+			return
+		}
+		a.log.Warn(a.settings.SignInNote())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(time.Hour, left)):
+		}
+	}
+}
+
 func housekeep(ctx context.Context, d *db.DB, log *slog.Logger) {
 	for {
 		bounded, cancel := context.WithTimeout(ctx, time.Minute)
@@ -409,20 +427,77 @@ func (c migrateUpCmd) Run(a *app) error {
 type migrateDownCmd struct {
 	needsDatabase
 	N           int  `arg:"" help:"How many migrations to take back."`
-	YesLoseData bool `help:"Really do it: what these migrations made is lost, with all that is in it."`
+	YesLoseData bool `help:"Do it without asking: what these migrations made is lost, with all that is in it."`
 }
 
 func (c migrateDownCmd) Run(a *app) error {
 	if c.N < 1 {
 		return errUsage{errors.New("the number of migrations to take back must be 1 or more")}
 	}
+	losses, err := a.migrator().Losses(a.ctx, c.N)
+	if errors.As(err, &db.TooMany{}) {
+		return errUsage{err}
+	}
+	if err != nil {
+		return err
+	}
+	a.nameLosses(losses)
 	if !c.YesLoseData {
-		return errUsage{fmt.Errorf("taking back %d migrations loses the tables they made (patients, sessions, audit), not users; add --yes-lose-data to do it", c.N)}
+		if err := a.askToLoseData(); err != nil {
+			return err
+		}
 	}
 	if err := a.migrator().Down(a.ctx, c.N); err != nil {
 		return err
 	}
 	return migrateStatusCmd{}.Run(a)
+}
+
+// Help says what the one line does not.
+func (migrateDownCmd) Help() string {
+	return `What would be lost is named first, from the database: tables with their rows, and columns. On a terminal the word LOSE must be
+typed then; elsewhere, and always in production, --yes-lose-data must be given. To go back to an earlier release is no reason
+for this: it runs on the newer schema.`
+}
+
+// nameLosses says what goes, before anybody is asked.
+func (a *app) nameLosses(l db.Losses) {
+	for _, m := range l.Migrations {
+		fmt.Fprintf(a.stdout, "taking back %s", m.Migration)
+		if len(m.Tables)+len(m.Columns) == 0 {
+			fmt.Fprint(a.stdout, " loses no data")
+		}
+		fmt.Fprintln(a.stdout)
+		for _, t := range m.Tables {
+			fmt.Fprintf(a.stdout, "  loses the table %s: rows %d\n", t.Name, t.Rows)
+		}
+		for _, c := range m.Columns {
+			fmt.Fprintf(a.stdout, "  loses the column %s.%s: rows with a value %d\n", c.Table, c.Name, c.Rows)
+		}
+	}
+	if l.Audit() {
+		fmt.Fprintln(a.stdout, "THE AUDIT GOES TOO, OR WHAT PROVES IT. It must be kept for six years (45 CFR 164.316): run `chartroom audit export >FILE` and `chartroom audit verify` first.")
+	}
+	if l.Connections > 0 {
+		fmt.Fprintf(a.stdout, "Chartroom works on this database right now, over %d connections: stop it first, else its pages fail and its next start migrates up again.\n", l.Connections)
+	}
+}
+
+// askToLoseData wants a word on a terminal. Production wants the flag, so that nobody does it by answering.
+func (a *app) askToLoseData() error {
+	tty, ok := a.stdin.(*os.File)
+	switch {
+	case a.settings.Production():
+		return errUsage{errors.New("nothing was changed: in production this needs --yes-lose-data, once you have read what is lost")}
+	case !ok || !term.IsTerminal(int(tty.Fd())):
+		return errUsage{errors.New("nothing was changed: this needs --yes-lose-data, once you have read what is lost")}
+	}
+	fmt.Fprint(a.stderr, "Type LOSE to lose all of this: ")
+	answer, err := bufio.NewReader(tty).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "LOSE" {
+		return errors.New("nothing was changed: the word was not LOSE")
+	}
+	return nil
 }
 
 type migrateStatusCmd struct{ needsDatabase }

@@ -391,7 +391,7 @@ func TestServeStopsWithinItsTimeAndFinishesWhatItBegan(t *testing.T) {
 
 func TestAllThatIsWrongWithTheSettingsIsToldAtOnce(t *testing.T) {
 	code, stdout, stderr := command(t, []string{"ENVIRONMENT=staging", "SESSION_SECRET_KEY=short", "SESSION_SECURE=maybe", "SESSION_IDLE_TIMEOUT=soon",
-		"SESSION_LIFETIME=-1h", "CLINIC_TIMEZONE=Mars/Olympus", "PORT=99999999", "TRUSTED_PROXY_HOPS=many", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "AUDIT_KEY=short", "AUDIT_LOG=stderr", "SESSION_AUTH_ENABLED=false"}, "serve")
+		"SESSION_LIFETIME=-1h", "CLINIC_TIMEZONE=Mars/Olympus", "PORT=99999999", "TRUSTED_PROXY_HOPS=many", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "AUDIT_KEY=short", "AUDIT_LOG=stderr", "SESSION_AUTH_ENABLED=perhaps"}, "serve")
 	if code != exitUsage || stdout != "" {
 		t.Errorf("exit %d, %s", code, stdout)
 	}

@@ -8,13 +8,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -121,16 +121,6 @@ func patientsFile(t *testing.T) string {
 	return path
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // TestProveTheBackupAndRestoreDrillAsItIsWritten types the blocks of docs/operations.md while a server runs on the database.
 func TestProveTheBackupAndRestoreDrillAsItIsWritten(t *testing.T) {
 	start := time.Now()
@@ -165,7 +155,7 @@ func TestProveTheBackupAndRestoreDrillAsItIsWritten(t *testing.T) {
 	}
 	name := strings.TrimPrefix(u.Path, "/") + "_restored"
 	u.Path = "/" + name
-	at := freePort(t)
+	at := "127.0.0.1:" + strconv.Itoa(freePort(t))
 	sh := newShell(t, "DATABASE_URL="+dbURL, "RESTORED="+name, "RESTORED_URL="+u.String(), "LISTEN_ADDR="+at, auditKey,
 		"SESSION_SECRET_KEY=0b7d52e9c46f18a37e90d5b2f8613ca4417e9d06c5a2fb83")
 	blocks := drill(t)
@@ -212,7 +202,7 @@ func TestProveSecretsAreRotatedAndNobodyIsSignedOut(t *testing.T) {
 	if code, _, errs := command(t, []string{"DATABASE_URL=" + dbURL}, "user", "create", "--username", "ann", "--password", "seven brass kettles"); code != 0 {
 		t.Fatal(errs)
 	}
-	at := freePort(t)
+	at := "127.0.0.1:" + strconv.Itoa(freePort(t))
 	var ann *http.Client
 	for _, keys := range []string{older, newer + "," + older, newer} {
 		audit := keys

@@ -37,6 +37,7 @@ type Config struct {
 	Idle        time.Duration // a session ends after this long without a person's action
 	Program     string        // version, noted in audit events
 	Retention   time.Duration // how long audit events are kept; 0 is KeepAudit
+	SignInOff   *SignInOff    // nil while sign-in is on
 }
 
 // DB is a pool of connections with the program's queries on it. It is safe for concurrent use.
@@ -46,6 +47,7 @@ type DB struct {
 	idle      time.Duration
 	program   string
 	retention time.Duration
+	signInOff *SignInOff
 	refusals  bounded
 	meter     *meter
 	lostAt    *atomic.Int64 // when a connection was found lost, as Unix nanoseconds
@@ -72,7 +74,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	d := &DB{pool: pool, meter: newMeter(), lostAt: lostAt, idle: c.Idle, program: c.Program, retention: c.Retention}
+	d := &DB{pool: pool, meter: newMeter(), lostAt: lostAt, idle: c.Idle, program: c.Program, retention: c.Retention, signInOff: c.SignInOff}
 	if d.retention == 0 {
 		d.retention = KeepAudit
 	}

@@ -14,6 +14,7 @@ import (
 const (
 	RefusedSite      = "other site"   // a form that another site sent
 	RefusedFormToken = "form token"   // a form that was not made for this session
+	RefusedOff       = "sign-in off"  // what is shut while sign-in is switched off
 	RefusedLink      = "unknown link" // a link to set a password that is over, used, or made up
 	refusedThrottled = "throttled"    // a sign-in before the password was looked at
 )
@@ -89,6 +90,12 @@ func (b *bounded) rest() map[[2]string]int {
 func (d *DB) RefuseForm(ctx context.Context, v Viewer, kind string) error {
 	v.Roles, v.Fresh = Roles, false
 	return d.refuseBounded(ctx, v, "csrf", kind)
+}
+
+// RefuseWhileOff records that something was asked for which is shut while sign-in is switched off.
+func (d *DB) RefuseWhileOff(ctx context.Context, v Viewer) error {
+	v.Roles, v.Fresh = Roles, false
+	return d.refuseBounded(ctx, v, "access", RefusedOff)
 }
 
 // refuseLink records that a link to set a password did not open anything.

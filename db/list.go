@@ -152,15 +152,16 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	everybody := q.Count && q.Search.Empty() && q.Filter.Empty()
 	crowded := everybody && time.Now().UnixNano() < d.crowded.Load()
 	q.Count = q.Count && !crowded
-	b := &builder{args: d.viewerArgs(v)}
+	open, args := d.opening(v)
+	b := &builder{args: args}
 	b.args["list_user"] = q.UserID
 	// Put together here: jsonb_build_object is a tenth of what the event costs the database.
 	b.args["detail"] = fmt.Sprintf(`{"searched": %t, "filtered": %t, "sort": %q}`, !q.Search.Empty(), !q.Filter.Empty(), q.Sort)
-	statement := viewerCTE + `, permitted AS MATERIALIZED (
+	statement := open.cte + `, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)` + q.pageCTE(b) + `, audited AS (
 		INSERT INTO audit_events (` + auditColumns + `)
-		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
+		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + `), @detail::jsonb
 		FROM viewer v, permitted WHERE v.allowed
 	)` + selectPage

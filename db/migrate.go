@@ -113,19 +113,28 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 	return nil
 }
 
-// Down takes n migrations back, the newest first. The users table and its rows stay, whatever n is.
+// Down takes n migrations back, the newest first, each in a transaction of its own. The users table and its rows stay, whatever
+// n is. More than stand are TooMany, and then nothing is changed.
 func (m Migrator) Down(ctx context.Context, n int) error {
 	return m.locked(ctx, func(ctx context.Context, conn *pgx.Conn, cfg *pgx.ConnConfig) error {
-		for range n {
-			st, err := m.status(ctx, conn)
-			if err != nil || st.Version <= 0 {
+		var standing []string
+		if err := m.retryLocks(ctx, func() error {
+			release, err := hold(ctx, conn)
+			if err != nil {
 				return err
 			}
-			if st.Version > st.Newest {
-				return fmt.Errorf("the schema (version %d) is newer than this program (%d): take it back with the program that made it", st.Version, st.Newest)
-			}
+			defer release()
+			standing, err = m.standing(ctx, conn)
+			return err
+		}); err != nil {
+			return err
+		}
+		if n > len(standing) {
+			return TooMany{n, len(standing)}
+		}
+		for i := range n {
 			if err := m.retryLocks(ctx, func() error { return m.downOne(ctx, conn, cfg) }); err != nil {
-				return err
+				return fmt.Errorf("take back %s, after %d others were taken back: %w", standing[i], i, err)
 			}
 		}
 		return nil

@@ -74,12 +74,12 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		ConflictReceived *time.Time
 		ConflictResource *string
 	}
-	args := d.viewerArgs(v)
+	open, args := d.opening(v)
 	args["id"], args["max_history"] = nil, maxHistory
 	if isUUID(id) {
 		args["id"] = id
 	}
-	rows, err := d.pool.Query(ctx, viewerCTE+`, opened AS MATERIALIZED (
+	rows, err := d.pool.Query(ctx, open.cte+`, opened AS MATERIALIZED (
 		SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
 		       p.version, p.updated_by, p.import_id, r.resource::text AS resource, `+historyColumn+`::text AS history,
 		       c.import_id AS conflict_import, c.received_at AS conflict_received, c.resource::text AS conflict_resource
@@ -87,7 +87,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)
 	), audited AS (
 		INSERT INTO audit_events (`+auditColumns+`)
-		SELECT `+auditValues+`, 'patient-open', CASE WHEN EXISTS (SELECT 1 FROM opened) THEN 'success' ELSE 'refused' END,
+		SELECT `+open.event+`, 'patient-open', CASE WHEN EXISTS (SELECT 1 FROM opened) THEN 'success' ELSE 'refused' END,
 		       ARRAY(SELECT id FROM opened), '{}'
 		FROM viewer v WHERE v.allowed
 	)

@@ -70,13 +70,14 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 	if len(parts) == 0 {
 		return nil, nil
 	}
-	b := &builder{args: d.viewerArgs(v)}
+	open, args := d.opening(v)
+	b := &builder{args: args}
 	b.args["list_user"] = q.UserID
 	match := "NOT (" + q.Search.where(b) + ") AND " + q.Filter.where(b)
 	if birth != "" {
 		match += " AND " + inRange("p.birth_key", b.prefix(birth))
 	}
-	sql := viewerCTE + `, permitted AS MATERIALIZED (
+	sql := open.cte + `, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)`
 	for i, part := range parts {
@@ -122,7 +123,7 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 		CROSS JOIN LATERAL (SELECT ` + q.pageColumns() + ` FROM patients p WHERE p.id = h.patient_id OFFSET 0) p
 	), found AS (SELECT 0 AS n, false AS more), audited AS (
 		INSERT INTO audit_events (` + auditColumns + `)
-		SELECT ` + auditValues + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
+		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
 		       '{"searched": true, "similar": true}'
 		FROM viewer v, permitted WHERE v.allowed AND (EXISTS (SELECT 1 FROM page) OR NOT yes)
 	)` + selectPage

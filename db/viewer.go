@@ -26,6 +26,7 @@ type Viewer struct {
 	RequestID string
 	Route     string // pattern of the route that is asked for, for the audit
 	Idle      bool   // the request is no person's action (a poll): it must not keep the session alive
+	StandIn   bool   // nobody has signed in, and sign-in may be off; see SignInOff
 	Fresh     bool   // what is asked needs a password that was given within the last ConfirmedFor
 	UserID    *int   // where the statement notes whose session it found, for the log of requests; nil: nowhere
 }
@@ -118,8 +119,9 @@ func (w Who) check() error {
 func (d *DB) Whoami(ctx context.Context, v Viewer) (Who, error) { return d.whoami(ctx, d.pool, v) }
 
 func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
-	rows, err := q.Query(ctx, viewerCTE+`
-	SELECT `+whoColumns+` FROM viewer v`, d.viewerArgs(v))
+	open, args := d.opening(v)
+	rows, err := q.Query(ctx, open.cte+`
+	SELECT `+whoColumns+` FROM viewer v`, args)
 	if err != nil {
 		return Who{}, fmt.Errorf("look up the session: %w", err)
 	}

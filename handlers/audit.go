@@ -203,7 +203,9 @@ func (s *Server) showAudit(w http.ResponseWriter, r *http.Request, status int, f
 	field := func(id, label, value, hint string) views.FormField {
 		return views.FormField{ID: id, Label: label, Value: value, Hint: hint, Problem: problems[id]}
 	}
-	if f.shell != "" {
+	if f.shell == db.StandInName {
+		l.Users = append(l.Users, f.shell)
+	} else if f.shell != "" {
 		l.Users = append(l.Users, f.shell+" (shell)")
 	}
 	v := views.Audit{Page: s.page(r, errorTitle("Audit", len(problems) > 0), &l.Who), Rows: s.auditRows(l.Events), Wrong: len(problems) > 0,

@@ -140,7 +140,7 @@ func (s *Server) auditRow(e db.AuditEvent) views.AuditRow {
 	switch {
 	case e.ActorID != nil:
 		row.WhoURL = views.UserPath(*e.ActorID)
-	case e.Actor != "":
+	case e.Actor != "" && e.Actor != db.StandInName:
 		row.Shell = true
 	}
 	if e.Patients > 0 {

@@ -47,7 +47,14 @@ var passwordHash = func() string {
 
 func newSite(t testing.TB, change ...func(*Config)) *site {
 	t.Helper()
-	d, dbURL := dbtest.Open(t)
+	return newSiteOn(t, nil, change...)
+}
+
+// newSiteOn is newSite with sign-in switched off, unless off is nil.
+func newSiteOn(t testing.TB, off *db.SignInOff, change ...func(*Config)) *site {
+	t.Helper()
+	dbURL := dbtest.URL(t)
+	d := dbtest.OpenWith(t, dbURL, func(c *db.Config) { c.SignInOff = off })
 	s := &site{t: t, conn: dbtest.Conn(t, dbURL), logs: &dbtest.Buffer{}}
 	c := Config{DB: d, Assets: os.DirFS(filepath.Join(dbtest.Root(), "assets")), SessionKeys: dbtest.Keys, Lifetime: 12 * time.Hour,
 		Log:    slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

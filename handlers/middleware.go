@@ -28,6 +28,7 @@ type scope struct {
 	nonce   string // of the scripts and htmx attributes that are ours
 	viewer  db.Viewer
 	pattern string          // of the route, once known: the log never holds a path, which may name a patient
+	off     bool            // sign-in is switched off
 	conn    context.Context // of the connection, without the deadline, for what may take as long as the browser listens
 	user    int             // users.id of whose session it is, once a statement has found it; 0 for nobody
 	meter   *routeMeter     // of the route, or of all that is none
@@ -45,7 +46,7 @@ func scopeOf(r *http.Request) *scope { return r.Context().Value(scopeKey{}).(*sc
 func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context(), meter: s.meter.unknown}
+		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context(), meter: s.meter.unknown, off: s.DB.SignInOff().Now(s.now())}
 		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id, UserID: &sc.user}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), scopeKey{}, sc), requestTime)
 		defer cancel()
@@ -182,18 +183,10 @@ func (s *Server) serve(rt route) http.Handler {
 			s.troubles.kept(visitorOf(r))
 		}
 		sc.viewer.Roles, sc.viewer.Fresh, sc.viewer.Route = rt.access.roles(), rt.fresh, rt.pattern
-		if err := s.admit(rt, r); err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		handle := rt.handle
-		if r.Method == http.MethodHead && rt.access != public {
-			handle = s.head
-		}
 		start := time.Now()
-		err := handle(w, r)
+		err := s.respond(rt, w, r)
 		if err != nil && s.DB.Lost(err) && rt.reads() && time.Since(start) < retryWithin && s.again(w, r) {
-			err = handle(w, r)
+			err = s.respond(rt, w, r)
 		}
 		if err != nil {
 			s.fail(w, r, err)
@@ -238,8 +231,8 @@ func (s *Server) head(w http.ResponseWriter, r *http.Request) error {
 // admit refuses what needs no look at the database: a closed route without a cookie, an unreadable form, and a form
 // that was not made for this session. Whether the session lives is judged by the statement that uses it.
 func (s *Server) admit(rt route, r *http.Request) error {
-	token := scopeOf(r).viewer.Token
-	if rt.access != public && token == "" {
+	sc := scopeOf(r)
+	if rt.access != public && sc.viewer.Token == "" && !sc.viewer.StandIn {
 		return db.ErrNoSession
 	}
 	if r.Method != http.MethodPost || rt.pattern == "POST /csp-report" {
@@ -248,7 +241,7 @@ func (s *Server) admit(rt route, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	if rt.access != public && !s.formTokenFits(r.PostForm.Get("csrf_token"), token) {
+	if rt.access != public && !s.formTokenFits(r.PostForm.Get("csrf_token"), s.formFor(sc)) {
 		return s.refuseForm(nil, r, db.RefusedFormToken, httpError{http.StatusForbidden, "This page is out of date",
 			"It was made before you signed in again. Reload it and try once more."})
 	}

@@ -26,7 +26,7 @@ func authorName(a db.Author) string {
 
 // history fills the part of the patient's page that tells of its versions, and of an import that waits for a decision.
 func (s *Server) history(v *views.Patient, p db.PatientPage) {
-	mayWrite := slices.Contains(db.Writers, p.Role)
+	mayWrite := slices.Contains(db.Writers, p.Role) && v.Page.Off == nil
 	if mayWrite {
 		v.Edit = views.EditPatientPath(p.ID)
 	}
@@ -44,9 +44,12 @@ func (s *Server) history(v *views.Patient, p db.PatientPage) {
 	}
 	if c := p.Conflict; c != nil {
 		batch := strconv.Itoa(c.ImportID)
-		v.Conflict = &views.ImportConflict{Action: views.ConflictPath(p.ID), FormToken: v.Page.User.FormToken, Import: batch,
+		v.Conflict = &views.ImportConflict{Action: views.ConflictPath(p.ID), Import: batch,
 			At: s.format.moment(c.ReceivedAt), AtISO: iso(c.ReceivedAt), Lines: s.changeLines(c.Changes), Decides: mayWrite,
 			Hidden: []views.Hidden{{Name: "version", Value: strconv.Itoa(p.Version)}, {Name: "import", Value: batch}}}
+		if mayWrite {
+			v.Conflict.FormToken = v.Page.User.FormToken
+		}
 	}
 }
 

@@ -181,7 +181,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 		Page: s.page(r, listTitle(state, problem), &list.Who), Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes,
 		Filters: filters(state.Filter), Headings: s.headings(state), Found: found(state, len(list.Similar)), Error: problem,
 		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "",
-		Caption:  caption(state, list), Empty: emptyText(state, problem), FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token),
+		Caption:  caption(state, list), Empty: emptyText(state, problem), FormToken: formToken(s.formKeys[0], s.formFor(scopeOf(r))),
 	}
 	if problem != "" && len(list.Rows) == 0 {
 		v.Found = ""
@@ -192,7 +192,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	for _, p := range list.Similar {
 		v.Similar = append(v.Similar, s.row(p))
 	}
-	if v.CanWrite = slices.Contains(db.Writers, list.Role); v.CanWrite {
+	if v.CanWrite = slices.Contains(db.Writers, list.Role) && !scopeOf(r).off; v.CanWrite {
 		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), found(state, 0)
 	}
 	if state.Query != "" && state.Sort != db.SortBest {

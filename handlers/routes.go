@@ -34,6 +34,7 @@ type route struct {
 	pattern string
 	access  access
 	fresh   bool // only soon after the password was given (db.ConfirmedFor); else it is asked for first
+	off     whileOff
 	handle  func(http.ResponseWriter, *http.Request) error
 }
 
@@ -46,14 +47,14 @@ func (rt route) reads() bool {
 // routes is the whole surface of the site.
 func (s *Server) routes() []route {
 	return []route{
-		{pattern: "GET /{$}", access: public, handle: s.home},
-		{pattern: "GET /login", access: public, handle: s.loginForm},
-		{pattern: "POST /login", access: public, handle: s.login},
+		{pattern: "GET /{$}", access: public, off: asEver, handle: s.home},
+		{pattern: "GET /login", access: public, off: asEver, handle: s.loginForm},
+		{pattern: "POST /login", access: public, off: asEver, handle: s.login},
 		// Signing out works without a form token, and so from a page that is older than the session: refusing it would
 		// keep open what somebody wants to close.
-		{pattern: "POST /logout", access: public, handle: s.logout},
-		{pattern: "GET /session", handle: s.sessionLeft},
-		{pattern: "POST /session", handle: s.staySignedIn},
+		{pattern: "POST /logout", access: public, off: asEver, handle: s.logout},
+		{pattern: "GET /session", off: asEver, handle: s.sessionLeft},
+		{pattern: "POST /session", off: asEver, handle: s.staySignedIn},
 		{pattern: "POST /confirm", handle: s.confirm},
 		{pattern: "GET /account", handle: s.account},
 		{pattern: "POST /account/email", fresh: true, handle: s.changeEmail},
@@ -75,14 +76,14 @@ func (s *Server) routes() []route {
 		{pattern: "POST /admin/users/{id}/link", access: admins, fresh: true, handle: s.makeLink},
 		{pattern: "POST /admin/users/{id}/end-sessions", access: admins, fresh: true, handle: s.changeUser("signed-out", (*db.DB).SignOutUser)},
 		{pattern: "POST /admin/users/{id}/unlock", access: admins, fresh: true, handle: s.changeUser("unlocked", (*db.DB).UnlockUser)},
-		{pattern: "GET /admin/audit", access: admins, handle: s.audit},
-		{pattern: "POST /admin/audit/search", access: admins, handle: s.searchAudit},
-		{pattern: "GET /admin/audit/events/{id}", access: admins, handle: s.auditEvent},
+		{pattern: "GET /admin/audit", access: admins, off: asEver, handle: s.audit},
+		{pattern: "POST /admin/audit/search", access: admins, off: asEver, handle: s.searchAudit},
+		{pattern: "GET /admin/audit/events/{id}", access: admins, off: asEver, handle: s.auditEvent},
 		{pattern: "POST /admin/audit/export", access: admins, fresh: true, handle: s.exportAudit},
 
-		{pattern: "GET /patients", handle: s.patients},
-		{pattern: "POST /patients/search", handle: s.searchPatients},
-		{pattern: "GET /patients/{id}", handle: s.patient},
+		{pattern: "GET /patients", off: readable, handle: s.patients},
+		{pattern: "POST /patients/search", off: readable, handle: s.searchPatients},
+		{pattern: "GET /patients/{id}", off: readable, handle: s.patient},
 		{pattern: "GET /patients/new", access: writers, handle: s.newPatient},
 		{pattern: "POST /patients", access: writers, handle: s.createPatient},
 		{pattern: "GET /patients/{id}/edit", access: writers, handle: s.editPatient},
@@ -94,10 +95,10 @@ func (s *Server) routes() []route {
 		{pattern: "POST /patients/{id}/draft/discard", access: writers, handle: s.discardDraft},
 		{pattern: "GET /patients/export", access: writers, handle: s.exportPatients},
 
-		{pattern: "GET /healthcheck", access: public, handle: s.healthcheck},
-		{pattern: "GET /livez", access: public, handle: s.livez},
-		{pattern: "POST /csp-report", access: public, handle: s.cspReport},
-		{pattern: "GET /assets/{name...}", access: public, handle: s.asset},
+		{pattern: "GET /healthcheck", access: public, off: asEver, handle: s.healthcheck},
+		{pattern: "GET /livez", access: public, off: asEver, handle: s.livez},
+		{pattern: "POST /csp-report", access: public, off: asEver, handle: s.cspReport},
+		{pattern: "GET /assets/{name...}", access: public, off: asEver, handle: s.asset},
 	}
 }
 

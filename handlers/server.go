@@ -57,6 +57,7 @@ type Server struct {
 	healthyAt time.Time
 	reports   limiter
 	troubles  troubles
+	doubts    limiter
 	exports   chan struct{} // holds one for each that runs
 	meter     *meter
 }
@@ -68,7 +69,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
-		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, exports: make(chan struct{}, exportsAtOnce), meter: newMeter()}
+		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, doubts: limiter{perMinute: 1}, exports: make(chan struct{}, exportsAtOnce), meter: newMeter()}
 	s.limits = limits(c)
 	s.sessions.Cookie.Name = cookieName(c.Secure)
 	s.sessions.Cookie.Secure = c.Secure
@@ -118,6 +119,14 @@ func formToken(key []byte, sessionToken string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// formFor is what a request's forms are bound to: its session, or the client where nobody has signed in.
+func (s *Server) formFor(sc *scope) string {
+	if sc.viewer.StandIn {
+		return "sign-in is off: " + sc.viewer.Client.String()
+	}
+	return sc.viewer.Token
+}
+
 func (s *Server) formTokenFits(got, sessionToken string) bool {
 	for _, k := range s.formKeys {
 		if hmac.Equal([]byte(got), []byte(formToken(k, sessionToken))) {
@@ -129,10 +138,10 @@ func (s *Server) formTokenFits(got, sessionToken string) bool {
 
 // page fills what every page shows around its content.
 func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
-	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths}
-	if who != nil {
+	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths, Off: s.notice(r, who)}
+	if who != nil && !who.StandIn() {
 		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role], Admin: who.Role == db.RoleAdmin,
-			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits}
+			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits, ReadOnly: p.Off != nil}
 	}
 	return p
 }

@@ -16,7 +16,7 @@ import (
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 	to := views.PatientsPath("")
-	if scopeOf(r).viewer.Token == "" {
+	if scopeOf(r).viewer.Token == "" && !s.letsIn(r) {
 		to = views.LoginPath("")
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
@@ -52,7 +52,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		said = s.why(q.Get("reason"))
 	}
-	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: said}))
+	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: said, Without: s.letsIn(r)}))
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	scopeOf(r).user = in.UserID
 	s.troubles.signedIn(visitorOf(r), s.now())
 	to := orList(next)
-	if in.Weak != nil {
+	if in.Weak != nil && !scopeOf(r).off {
 		to = views.PasswordPath(to) // asked to change it, not shut out
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
@@ -166,12 +166,20 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 			return wrap("sign out", err)
 		}
 	}
-	s.sessions.WriteSessionCookie(r.Context(), w, "", time.Time{})
+	s.dropCookie(w, r)
 	// Not "cookies": that would also take what a later sign-in from this browser is known by.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	http.Redirect(w, r, views.LoginPath(""), http.StatusSeeOther)
 	return nil
 }
+
+// dropCookie takes the session's cookie away.
+func (s *Server) dropCookie(w http.ResponseWriter, r *http.Request) {
+	s.sessions.WriteSessionCookie(r.Context(), w, "", time.Time{})
+}
+
+// asksToSignIn says that an answer would lead to the sign-in form.
+func asksToSignIn(err error) bool { return errors.Is(err, db.ErrNoSession) }
 
 // nextPath gives back a path within this site, or "" for anything else: a sign-in form that leads on to another site
 // is a way to steal passwords (ASVS 3.7.2).

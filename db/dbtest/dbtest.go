@@ -44,7 +44,12 @@ func Main(m *testing.M) int {
 			_ = os.RemoveAll(server.dir)
 		}
 	}()
-	return m.Run()
+	code := m.Run()
+	if err := record(); err != nil {
+		fmt.Fprintln(os.Stderr, "record the statements:", err)
+		return 1
+	}
+	return code
 }
 
 const template = "chartroom_template"
@@ -58,6 +63,9 @@ func start() {
 		}
 		server.pg, server.err = localpg.Start(ctx, localpg.Options{Dir: filepath.Join(server.dir, "pg"), BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
 		if server.err != nil {
+			return
+		}
+		if server.err = startRecording(ctx, server.pg.URL("postgres")); server.err != nil {
 			return
 		}
 		if server.err = db.EnsureDatabase(ctx, server.pg.URL("postgres"), template, false); server.err != nil {
@@ -148,7 +156,15 @@ func Open(t testing.TB) (*db.DB, string) {
 // OpenURL opens a given database, with a given idle time.
 func OpenURL(t testing.TB, url string, idle time.Duration) *db.DB {
 	t.Helper()
-	d, err := db.Open(context.Background(), db.Config{URL: url, SessionKeys: Keys, Idle: idle, Program: "test"}, slog.New(slog.DiscardHandler))
+	return OpenWith(t, url, func(c *db.Config) { c.Idle = idle })
+}
+
+// OpenWith opens a given database, with what change makes of the usual configuration.
+func OpenWith(t testing.TB, url string, change func(*db.Config)) *db.DB {
+	t.Helper()
+	c := db.Config{URL: url, SessionKeys: Keys, Idle: 15 * time.Minute, Program: "test"}
+	change(&c)
+	d, err := db.Open(context.Background(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

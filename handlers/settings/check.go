@@ -24,11 +24,12 @@ const makeKey = "`openssl rand -hex 32` makes a good one"
 // line "settings". What is wrong with an address is judged by db.CheckDatabase.
 var lineOf = map[string]string{"ENVIRONMENT": "environment", "SESSION_SECRET_KEY": "session-key", "AUDIT_KEY": "audit-key", "SESSION_SECURE": "session-secure",
 	"SESSION_IDLE_TIMEOUT": "session-times", "SESSION_LIFETIME": "session-times", "CLINIC_TIMEZONE": "timezone", "TRUSTED_PROXY_HOPS": "proxy",
+	"SESSION_AUTH_ENABLED": "sign-in", "SESSION_AUTH_DISABLED_UNTIL": "sign-in", "SESSION_AUTH_DISABLED_ALLOW": "sign-in",
 	"AUDIT_RETENTION": "audit-retention", "DATABASE_URL": "database-tls", "DATABASE_MIGRATE_URL": "database-tls"}
 
 // Check gives the lines that the settings alone decide. problems are those that Read has found.
 func (s Settings) Check(problems []string) []db.Check {
-	lines := []db.Check{s.checkEnvironment(), s.checkSettings(problems), s.checkSessionKey(), s.checkKeysApart(), s.checkSecure(), s.checkTimes(),
+	lines := []db.Check{s.checkEnvironment(), s.checkSettings(problems), s.checkSessionKey(), s.checkKeysApart(), s.checkSecure(), s.checkTimes(), s.CheckSignIn(),
 		s.checkProxy(), s.checkZone(), s.checkHelp(), s.checkRoles(), s.checkAuditKey(), s.checkRetention()}
 	for _, p := range problems {
 		for i := range lines {

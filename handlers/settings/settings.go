@@ -29,7 +29,7 @@ type Raw struct {
 	SessionSecure       string `group:"Settings" env:"SESSION_SECURE" placeholder:"BOOL" help:"true when served over HTTPS."`
 	SessionIdleTimeout  string `group:"Settings" env:"SESSION_IDLE_TIMEOUT" placeholder:"DURATION" help:"Signed out after this long without an action (15m)."`
 	SessionLifetime     string `group:"Settings" env:"SESSION_LIFETIME" placeholder:"DURATION" help:"Signed out after this long in any case (12h)."`
-	SessionAuthEnabled  string `group:"Settings" env:"SESSION_AUTH_ENABLED" placeholder:"BOOL" help:"Sign-in is on; this version cannot switch it off."`
+	SessionAuthEnabled  string `group:"Settings" env:"SESSION_AUTH_ENABLED" placeholder:"BOOL" help:"false switches sign-in off for a limited time, for the clients of the list; the site is read-only then (true)."`
 	ClinicName          string `group:"Settings" env:"CLINIC_NAME" placeholder:"TEXT" help:"Shown name (Chartroom)."`
 	ClinicTimezone      string `group:"Settings" env:"CLINIC_TIMEZONE" placeholder:"ZONE" help:"IANA time zone (UTC)."`
 	ClinicLocale        string `group:"Settings" env:"CLINIC_LOCALE" placeholder:"TAG" help:"How dates are written and read; en-US is month first (en)."`
@@ -45,8 +45,8 @@ type Raw struct {
 	AuditKey            string `group:"Settings" env:"AUDIT_KEY" placeholder:"KEY" help:"Seals the audit: at least 32 characters, kept as long as the audit; a comma-separated list rotates. Better given in the environment."`
 	AuditLog            string `group:"Settings" env:"AUDIT_LOG" placeholder:"stdout" help:"stdout writes each audit event as a line of JSON too."`
 	AuditRetention      string `group:"Settings" env:"AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept (2192d, six years; less is refused in production)."`
-	SessionAuthUntil    string `hidden:"" name:"session-auth-disabled-until" env:"SESSION_AUTH_DISABLED_UNTIL"`
-	SessionAuthAllowing string `hidden:"" name:"session-auth-disabled-allow" env:"SESSION_AUTH_DISABLED_ALLOW"`
+	SessionAuthUntil    string `name:"session-auth-disabled-until" group:"Settings" env:"SESSION_AUTH_DISABLED_UNTIL" placeholder:"TIME" help:"When sign-in comes back by itself, at most 24 h ahead (2030-01-31T18:00:00Z)."`
+	SessionAuthAllowing string `name:"session-auth-disabled-allow" group:"Settings" env:"SESSION_AUTH_DISABLED_ALLOW" placeholder:"CIDRS" help:"Who may read meanwhile without signing in: the clinic's networks, with commas between them."`
 }
 
 type Settings struct {
@@ -56,6 +56,7 @@ type Settings struct {
 	AuditKeys                                        []string
 	AuditLog                                         bool // to standard output
 	Secure                                           bool
+	SignInOff                                        *db.SignInOff // nil while sign-in is on
 	Idle, Lifetime                                   time.Duration
 	Clinic, Locale, Help                             string
 	Zone                                             *time.Location
@@ -83,6 +84,7 @@ func (s Settings) Weakened() (names []string) {
 		{"ENVIRONMENT", !s.Production()},
 		{"SESSION_SECRET_KEY", s.KeyMadeUp},
 		{"SESSION_SECURE", !s.Secure},
+		{"SESSION_AUTH_ENABLED", s.SignInOff != nil},
 		{"DATABASE_CA_CERT", err != nil || t.Exposed || t.Unverified},
 		{"DATABASE_MIGRATE_URL", errRoles != nil || one},
 		{"AUDIT_KEY", len(s.AuditKeys) == 0},
@@ -128,9 +130,6 @@ func Read(raw Raw) (Settings, []string) {
 		Clinic:     cmp.Or(raw.ClinicName, "Chartroom"), Locale: cmp.Or(raw.ClinicLocale, "en"), Help: raw.ClinicHelp,
 		DataDir: raw.ChartroomDataDir, PostgresBin: raw.ChartroomPostgres,
 	}
-	if oneOf("SESSION_AUTH_ENABLED", strings.ToLower(raw.SessionAuthEnabled), "true", "true", "false") == "false" {
-		bad("SESSION_AUTH_ENABLED=false is not offered by this version: sign-in cannot be switched off")
-	}
 	var err error
 	if s.Zone, err = time.LoadLocation(cmp.Or(raw.ClinicTimezone, "UTC")); err != nil || raw.ClinicTimezone == "Local" {
 		bad("CLINIC_TIMEZONE must be an IANA time zone, such as America/New_York")
@@ -138,6 +137,7 @@ func Read(raw Raw) (Settings, []string) {
 	if s.Hops, err = strconv.Atoi(cmp.Or(raw.TrustedProxyHops, "0")); err != nil || s.Hops < 0 || s.Hops > 10 {
 		bad("TRUSTED_PROXY_HOPS must be a number from 0 to 10 (2 on Aptible)")
 	}
+	readSignIn(&s, raw, oneOf("SESSION_AUTH_ENABLED", strings.ToLower(raw.SessionAuthEnabled), "true", "true", "false") == "true", time.Now(), bad)
 	if port, err := strconv.ParseUint(cmp.Or(raw.Port, "8080"), 10, 16); err != nil || port == 0 {
 		bad("PORT must be a number from 1 to 65535")
 	}
