@@ -220,8 +220,8 @@ func (w auditWay) listed(id string) string {
 func (w auditWay) unmade(id string) string {
 	return `SELECT x.* FROM unnest(int8multirange(int8range(coalesce((SELECT last_id FROM audit_lists_made), 0) + 1, NULL))
 			+ coalesce((SELECT range_agg(i) FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i
-			            WHERE false), '{}')
-			) r
+			            WHERE s.block > coalesce((SELECT block FROM audit_lists_made), 0)), '{}')
+			+ coalesce((SELECT gaps FROM audit_seals ORDER BY block DESC LIMIT 1), '{}')) r
 		CROSS JOIN LATERAL (
 			SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < coalesce(upper(r), 9223372036854775807)
 			AND e.action = 'patient-list' AND ` + id + ` = ANY (e.patients) OFFSET 0

@@ -30,6 +30,8 @@ const (
 // tests alone.
 var listEvery = 1000
 
+const listAtOnce = 5000 // at least, in a call of audit_lists_make that leaves some
+
 // sealPortion is how many events are sealed in one transaction; a variable for tests alone.
 var sealPortion = 5000
 
@@ -177,10 +179,10 @@ func (s *Sealer) list(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("make the lists that the audit is read by: %w", err)
 	}
-	if n == 0 {
+	if n < listAtOnce {
 		s.listed = listEvery
 	}
-	return n > 0, nil
+	return n >= listAtOnce, nil
 }
 
 // last reads the block to go on from, and refuses to go on without its key: else whoever can take a setting away could

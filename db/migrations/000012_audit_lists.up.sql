@@ -49,11 +49,9 @@ BEGIN
     END IF;
     WITH events AS MATERIALIZED (
         SELECT e.id, e.recorded, e.actor_id, CASE WHEN e.action = 'patient-list' THEN e.patients ELSE '{}' END AS patients
-        FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) r CROSS JOIN LATERAL (
-            SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r)
-            AND e.recorded >= s.month::timestamp AT TIME ZONE 'UTC' AND e.recorded < (s.month + interval '1 month') AT TIME ZONE 'UTC' OFFSET 0
-        ) e
-        WHERE s.block > was.block AND s.block <= upto
+        FROM (SELECT range_agg(i) AS ids FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i WHERE s.block > was.block AND s.block <= upto) s
+        CROSS JOIN LATERAL unnest(s.ids) r
+        CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r) OFFSET 0) e
     ), made AS (
         INSERT INTO audit_lists (actor_id, newest, times, ids, patients)
         SELECT actor_id, max(recorded), array_agg(recorded), array_agg(id), patients FROM events WHERE patients <> '{}' GROUP BY actor_id, patients
