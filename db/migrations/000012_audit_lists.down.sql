@@ -10,6 +10,18 @@ BEGIN
     END LOOP;
 END;
 $$;
+DO $statistics$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_events'::regclass LOOP
+        EXECUTE format('ALTER TABLE %s ALTER id SET STATISTICS -1, ALTER recorded SET STATISTICS -1, ALTER action SET STATISTICS -1, ALTER outcome SET STATISTICS -1, '
+            'ALTER actor_id SET STATISTICS -1, ALTER actor SET STATISTICS -1, ALTER session_id SET STATISTICS -1, ALTER client SET STATISTICS -1, '
+            'ALTER request_id SET STATISTICS -1, ALTER program SET STATISTICS -1, ALTER patients SET STATISTICS -1, ALTER detail SET STATISTICS -1', part);
+    END LOOP;
+END
+$statistics$;
+ALTER TABLE audit_seals ALTER ids SET STATISTICS -1, ALTER gaps SET STATISTICS -1, ALTER digest SET STATISTICS -1, ALTER seal SET STATISTICS -1;
 ALTER TABLE audit_events_other DROP CONSTRAINT audit_events_has_month;
 ALTER TABLE audit_events
     ADD CONSTRAINT audit_events_outcome_check CHECK (outcome IN ('success', 'refused')) NOT VALID,
