@@ -61,9 +61,9 @@ func everyWay(t *testing.T, step int) {
 		commit(t, late[0])
 		late = late[1:]
 	}
-	if got := value[string](t, c, `SELECT concat_ws(' ', (SELECT count(*) > 100 FROM audit_lists), (SELECT max(s.block) - m.block FROM audit_seals s),
+	if got := value[string](t, c, `SELECT concat_ws(' ', (SELECT count(*) > 100 FROM audit_patients), (SELECT max(s.block) - m.block FROM audit_seals s),
 		(SELECT count(*) > 200 FROM audit_events e, audit_seals s WHERE s.block > m.block AND e.id <@ s.ids),
-		(SELECT count(*) > 200 FROM audit_events e, audit_seals s WHERE s.block = m.block + 1 AND e.id > s.last_id)) FROM audit_lists_made m`); got != "t 1 t t" {
+		(SELECT count(*) > 200 FROM audit_events e, audit_seals s WHERE s.block = m.block + 1 AND e.id > s.last_id)) FROM audit_patients_made m`); got != "t 1 t t" {
 		t.Fatal(got)
 	}
 	v := signedIn(t, d, c, "admin")

@@ -170,9 +170,8 @@ func (w auditWay) ofPatient() string {
 	sorted := func(of string) string {
 		return `SELECT e.* FROM (` + of + `) e WHERE ` + w.span() + ` AND ` + rest + ` ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
 	}
-	concerned := `SELECT * FROM audit_events e WHERE ` + w.gate + ` AND e.action <> 'patient-list' AND e.patients @> ARRAY[` + id + `]`
 	if w.unlisted() {
-		return sorted(concerned + ` OFFSET 0`)
+		return sorted(w.found(id, false))
 	}
 	near := w
 	near.size = auditReach
@@ -184,9 +183,9 @@ func (w auditWay) ofPatient() string {
 	}
 	far := w
 	far.gate += ` AND (SELECT count(*) FROM near) <= ` + strconv.Itoa(w.size)
-	all := `(` + far.listed(id) + `) UNION ALL (` + far.unmade(id) + `)`
+	all := far.found(id, true)
 	if len(w.Actions) != 1 {
-		all += ` UNION ALL (` + concerned + ` AND ` + far.gate + ` OFFSET 0)`
+		all += ` UNION ALL ` + far.found(id, false)
 	}
 	return `WITH near AS MATERIALIZED (
 		SELECT e.* FROM (` + walked + `) e WHERE ` + id + ` = ANY (e.patients) AND ` + rest + ` LIMIT ` + w.limit() + `
@@ -197,34 +196,45 @@ func (w auditWay) ofPatient() string {
 	ORDER BY ` + w.order("") + ` LIMIT ` + w.limit()
 }
 
-// listed are the lists in audit_lists that showed a patient. It has their places in the order of reading, so that only those
-// events are read that are wanted; but whoever was at the shell, and outcomes, only the events know.
-func (w auditWay) listed(id string) string {
-	who, first := "true", ""
+// found are all events of a patient that are lists, or all that are none: those in audit_patients, and those that are not in it yet.
+func (w auditWay) found(id string, listed bool) string {
+	return `(` + w.entered(id, listed) + `) UNION ALL (` + w.pending(id, listed) + `)`
+}
+
+// entered are those in audit_patients. It has their places in the order of reading, so that only those events are read that are
+// wanted; but whoever was at the shell, actions and outcomes, only the events know.
+func (w auditWay) entered(id string, listed bool) string {
+	which, who, first := "l.listed", "true", ""
+	if !listed {
+		which = "NOT l.listed"
+	}
 	if len(w.Users) > 0 && w.Shell == "" {
 		who = "l.actor_id = ANY (" + w.users() + ")"
 	}
-	if w.Shell == "" && w.Outcome == "" {
+	if w.Shell == "" && w.Outcome == "" && (listed || len(w.Actions) == 0) {
 		first = ` ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
 	}
 	return `SELECT x.* FROM (
 			SELECT e.recorded, e.id FROM (
-				SELECT at.recorded, at.id FROM audit_lists l CROSS JOIN LATERAL unnest(l.times, l.ids) at (recorded, id)
-				WHERE ` + w.gate + ` AND l.patients @> ARRAY[` + id + `] AND ` + who + `
+				SELECT at.recorded, at.id FROM audit_patients l CROSS JOIN LATERAL unnest(l.times, l.ids) at (recorded, id)
+				WHERE ` + w.gate + ` AND ` + which + ` AND l.patients @> ARRAY[` + id + `] AND ` + who + `
 			) e WHERE ` + w.span() + first + `
 		) place CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.recorded = place.recorded AND e.id = place.id OFFSET 0) x`
 }
 
-// unmade are the lists that showed a patient and are not in audit_lists yet: what was written or sealed since, and what was
-// committed late.
-func (w auditWay) unmade(id string) string {
-	return `SELECT x.* FROM unnest(int8multirange(int8range(coalesce((SELECT last_id FROM audit_lists_made), 0) + 1, NULL))
+// pending are those that are not in audit_patients yet: what was written or sealed since, and what was committed late.
+func (w auditWay) pending(id string, listed bool) string {
+	action := "= 'patient-list'"
+	if !listed {
+		action = "<> 'patient-list'"
+	}
+	return `SELECT x.* FROM unnest(int8multirange(int8range(coalesce((SELECT last_id FROM audit_patients_made), 0) + 1, NULL))
 			+ coalesce((SELECT range_agg(i) FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i
-			            WHERE s.block > coalesce((SELECT block FROM audit_lists_made), 0)), '{}')
+			            WHERE s.block > coalesce((SELECT block FROM audit_patients_made), 0)), '{}')
 			+ coalesce((SELECT gaps FROM audit_seals ORDER BY block DESC LIMIT 1), '{}')) r
 		CROSS JOIN LATERAL (
 			SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < coalesce(upper(r), 9223372036854775807)
-			AND e.action = 'patient-list' AND ` + id + ` = ANY (e.patients) OFFSET 0
+			AND e.action ` + action + ` AND ` + id + ` = ANY (e.patients) OFFSET 0
 		) x
 		WHERE ` + w.gate
 }

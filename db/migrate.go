@@ -96,14 +96,14 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 		GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, ended_sessions, patients, patient_resources, patient_terms,
 			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts TO role;
 		GRANT SELECT, INSERT ON name_words, name_typos TO role;
-		REVOKE ALL ON audit_events, audit_seals, audit_lists, audit_lists_made FROM role;
+		REVOKE ALL ON audit_events, audit_seals, audit_patients, audit_patients_made FROM role;
 		REVOKE ALL ON SEQUENCE audit_events_id_seq FROM role;
 		GRANT SELECT, INSERT ON audit_events TO role;
 		GRANT SELECT, INSERT ON audit_seals TO role;
-		GRANT SELECT ON audit_lists, audit_lists_made TO role;
+		GRANT SELECT ON audit_patients, audit_patients_made TO role;
 		GRANT SELECT ON schema_migrations TO role;
 		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;
-		GRANT EXECUTE ON FUNCTION audit_events_make_partitions(integer), audit_events_drop(interval), audit_lists_make(),
+		GRANT EXECUTE ON FUNCTION audit_events_make_partitions(integer), audit_events_drop(interval), audit_patients_make(),
 			sessions_touch(text, text, boolean), access_refused(integer, text, uuid, inet, text, text, text) TO role;
 		SELECT audit_events_guard(c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = 'audit_events'::regclass;`, " role;", " "+role+";"))

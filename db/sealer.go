@@ -25,12 +25,12 @@ const (
 	mostGaps = 1000
 )
 
-// listEvery is after how many events that this process sealed audit_lists is gone on with: what is not in it yet is looked
-// through for each question about a patient, and what is in it takes the less room the more comes at once. A variable for
-// tests alone.
-var listEvery = 1000
-
-const listAtOnce = 5000 // at least, in a call of audit_lists_make that leaves some
+const (
+	// After so many events that this process sealed, audit_patients is gone on with: what is not in it yet is looked through for
+	// each question about a patient, and what is in it takes the less room the more comes at once.
+	enterEvery  = 1000
+	enterAtOnce = 5000 // at least, in a call of audit_patients_make that leaves some
+)
 
 // sealPortion is how many events are sealed in one transaction; a variable for tests alone.
 var sealPortion = 5000
@@ -38,17 +38,17 @@ var sealPortion = 5000
 // Sealer seals the audit's events in blocks. Any number of processes may run one: the database lets one at a time work.
 // Only one goroutine may use a Sealer.
 type Sealer struct {
-	pool   conns
-	keys   []auditKey
-	lines  *lineWriter // nil: events are not written
-	log    *slog.Logger
-	newest seal      // the last one that this process made
-	told   int64     // up to which block the log has
-	toldAt time.Time // when
-	events int       // sealed since
-	listed int       // how many more are sealed before audit_lists is gone on with
-	said   string    // the last round's error
-	meter  *meter
+	pool    conns
+	keys    []auditKey
+	lines   *lineWriter // nil: events are not written
+	log     *slog.Logger
+	newest  seal      // the last one that this process made
+	told    int64     // up to which block the log has
+	toldAt  time.Time // when
+	events  int       // sealed since
+	toEnter int       // how many more are sealed before audit_patients is gone on with
+	said    string    // the last round's error
+	meter   *meter
 }
 
 type conns interface {
@@ -163,26 +163,26 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 		return false, fmt.Errorf("seal audit events: %w", err)
 	}
 	for _, b := range made {
-		s.newest, s.events, s.listed = b, s.events+b.Events, s.listed-b.Events
+		s.newest, s.events, s.toEnter = b, s.events+b.Events, s.toEnter-b.Events
 	}
-	if s.listed > 0 {
+	if s.toEnter > 0 {
 		return full, nil
 	}
-	more, err := s.list(ctx)
+	more, err := s.enter(ctx)
 	return full || more, err
 }
 
-// list goes on with audit_lists, and says whether there is more to do.
-func (s *Sealer) list(ctx context.Context) (more bool, err error) {
+// enter goes on with audit_patients, and says whether there is more to do.
+func (s *Sealer) enter(ctx context.Context) (more bool, err error) {
 	var n int
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `SELECT audit_lists_make()`).Scan(&n) })
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `SELECT audit_patients_make()`).Scan(&n) })
 	if err != nil {
-		return false, fmt.Errorf("make the lists that the audit is read by: %w", err)
+		return false, fmt.Errorf("enter whom events concerned: %w", err)
 	}
-	if n < listAtOnce {
-		s.listed = listEvery
+	if n < enterAtOnce {
+		s.toEnter = enterEvery
 	}
-	return n >= listAtOnce, nil
+	return n >= enterAtOnce, nil
 }
 
 // last reads the block to go on from, and refuses to go on without its key: else whoever can take a setting away could

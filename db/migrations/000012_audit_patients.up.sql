@@ -1,44 +1,48 @@
 -- Every page of the site writes an event, and waits for it. What reading the audit needs besides is made apart from that, by
 -- the process that seals; docs/decisions.md has what each part of an event costs.
 
--- Whom lists showed: a row for those of a user's lists that showed the same patients. It is no record, and can be made again
--- from the events at any time; the program's role can only read it, or it could hide there what it cannot change there.
-CREATE TABLE audit_lists (
-    actor_id integer,               -- audit_events.actor_id
+-- Whom events concerned: a row for those of a user's lists, or other events, that had the same patients. It is no record, and can be
+-- made again from the events at any time; the program's role can only read it, or it could hide there what it cannot change there.
+CREATE TABLE audit_patients (
+    listed   boolean       NOT NULL, -- these are lists of patients
+    actor_id integer,                -- audit_events.actor_id
     newest   timestamptz   NOT NULL, -- the greatest of times
-    times    timestamptz[] NOT NULL, -- audit_events.recorded and id of each list, in the same order
+    times    timestamptz[] NOT NULL, -- audit_events.recorded and id of each event, in the same order
     ids      bigint[]      NOT NULL,
     patients uuid[]        NOT NULL
 );
-CREATE INDEX audit_lists_patients ON audit_lists USING gin (patients);
-CREATE INDEX audit_lists_newest ON audit_lists (newest);
-ALTER TABLE audit_lists ALTER times SET STATISTICS 0, ALTER ids SET STATISTICS 0, ALTER patients SET STATISTICS 0;
+-- Two, because a patient who is first in the alphabet is in nearly every list, and who opened or changed them must be found
+-- without going through those.
+CREATE INDEX audit_patients_listed ON audit_patients USING gin (patients) WHERE listed;
+CREATE INDEX audit_patients_concerned ON audit_patients USING gin (patients) WHERE NOT listed;
+CREATE INDEX audit_patients_newest ON audit_patients (newest);
+ALTER TABLE audit_patients ALTER times SET STATISTICS 0, ALTER ids SET STATISTICS 0, ALTER patients SET STATISTICS 0;
 ALTER TABLE audit_seals ALTER ids SET STATISTICS 0, ALTER gaps SET STATISTICS 0, ALTER digest SET STATISTICS 0, ALTER seal SET STATISTICS 0;
 
 -- One row: up to where it is made. Where the seal is not that block's, the chain is another one, and all is made again.
-CREATE TABLE audit_lists_made (
-    block   bigint NOT NULL, -- of audit_seals; the events of it and those before are in audit_lists
+CREATE TABLE audit_patients_made (
+    block   bigint NOT NULL, -- of audit_seals; the events of it and those before are in audit_patients
     seal    bytea  NOT NULL,
     last_id bigint NOT NULL  -- the highest id of these events
 );
-INSERT INTO audit_lists_made VALUES (0, '', 0);
+INSERT INTO audit_patients_made VALUES (0, '', 0);
 
 -- Goes on with the blocks that were sealed since, for about five thousand events, and says how many events those were. Blocks
 -- name their events exactly, those included that were committed late.
-CREATE FUNCTION audit_lists_make() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION audit_patients_make() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    was audit_lists_made;
+    was audit_patients_made;
     upto bigint;
     upto_seal bytea;
     highest bigint;
     n bigint;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(hashtext('audit_lists_make')) THEN
+    IF NOT pg_try_advisory_xact_lock(hashtext('audit_patients_make')) THEN
         RETURN 0;
     END IF;
-    SELECT * INTO STRICT was FROM audit_lists_made;
+    SELECT * INTO STRICT was FROM audit_patients_made;
     IF was.block > 0 AND NOT EXISTS (SELECT 1 FROM audit_seals s WHERE s.block = was.block AND s.seal = was.seal) THEN
-        DELETE FROM audit_lists;
+        DELETE FROM audit_patients;
         was := (0, ''::bytea, 0);
     END IF;
     SELECT s.block, s.seal INTO upto, upto_seal FROM (
@@ -46,21 +50,21 @@ BEGIN
         WHERE block > was.block ORDER BY block LIMIT 5000
     ) s WHERE s.before < 5000 ORDER BY s.block DESC LIMIT 1;
     IF upto IS NULL THEN
-        UPDATE audit_lists_made SET block = was.block, seal = was.seal, last_id = was.last_id WHERE seal <> was.seal;
+        UPDATE audit_patients_made SET block = was.block, seal = was.seal, last_id = was.last_id WHERE seal <> was.seal;
         RETURN 0;
     END IF;
     WITH events AS MATERIALIZED (
-        SELECT e.id, e.recorded, e.actor_id, CASE WHEN e.action = 'patient-list' THEN e.patients ELSE '{}' END AS patients
+        SELECT e.id, e.recorded, e.actor_id, e.action = 'patient-list' AS listed, e.patients
         FROM (SELECT range_agg(i) AS ids FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i WHERE s.block > was.block AND s.block <= upto) s
         CROSS JOIN LATERAL unnest(s.ids) r
         CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r) OFFSET 0) e
     ), made AS (
-        INSERT INTO audit_lists (actor_id, newest, times, ids, patients)
-        SELECT actor_id, max(recorded), array_agg(recorded), array_agg(id), patients FROM events WHERE patients <> '{}' GROUP BY actor_id, patients
+        INSERT INTO audit_patients (listed, actor_id, newest, times, ids, patients)
+        SELECT listed, actor_id, max(recorded), array_agg(recorded), array_agg(id), patients FROM events WHERE patients <> '{}' GROUP BY listed, actor_id, patients
     )
     SELECT count(*), coalesce(max(id), 0) INTO n, highest FROM events;
-    UPDATE audit_lists_made SET block = upto, seal = upto_seal, last_id = greatest(was.last_id, highest);
-    DELETE FROM audit_lists WHERE newest < (SELECT min(recorded) FROM audit_events); -- their months were dropped
+    UPDATE audit_patients_made SET block = upto, seal = upto_seal, last_id = greatest(was.last_id, highest);
+    DELETE FROM audit_patients WHERE newest < (SELECT min(recorded) FROM audit_events); -- their months were dropped
     RETURN n;
 END;
 $$;
@@ -68,12 +72,13 @@ $$;
 -- As of the other functions that act as the owner: a search_path that nobody else can write to.
 DO $own$
 BEGIN
-    EXECUTE format('ALTER FUNCTION audit_lists_make() SET search_path = %I, pg_temp', current_schema());
+    EXECUTE format('ALTER FUNCTION audit_patients_make() SET search_path = %I, pg_temp', current_schema());
 END
 $own$;
-REVOKE ALL ON FUNCTION audit_lists_make() FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_patients_make() FROM PUBLIC;
 
 DROP INDEX audit_events_listed;
+DROP INDEX audit_events_concerned;
 DROP INDEX audit_events_sign_ins; -- audit_events_actor_action leads to the same events
 
 -- A check is parsed again for each row that is written alone, which is a seventh of what an event costs. Times are checked

@@ -28,6 +28,7 @@ ALTER TABLE audit_events
     ADD CONSTRAINT audit_events_has_month CHECK (recorded >= '0001-01-01 00:00:00Z' AND recorded < '10000-01-01 00:00:00Z') NOT VALID;
 CREATE INDEX audit_events_sign_ins ON audit_events (actor_id, recorded) WHERE action = 'sign-in';
 CREATE INDEX audit_events_listed ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 256) WHERE action = 'patient-list';
-DROP FUNCTION audit_lists_make();
-DROP TABLE audit_lists_made;
-DROP TABLE audit_lists;
+CREATE INDEX audit_events_concerned ON audit_events USING gin (patients) WITH (gin_pending_list_limit = 256) WHERE action <> 'patient-list';
+DROP FUNCTION audit_patients_make();
+DROP TABLE audit_patients_made;
+DROP TABLE audit_patients;
