@@ -19,7 +19,7 @@ func TestEachEventIsEnteredOnceAndAgainWhenTheChainIsAnother(t *testing.T) {
 	if got := value[string](t, x.c, entered); got != "60 60 60" {
 		t.Error("after sealing: ", got)
 	}
-	x.grow(1, 40) // no new thousand
+	x.grow(1, 40) // not enough to go on with it
 	if got := value[string](t, x.c, entered); got != "80 60 60" {
 		t.Error("after sealing a little more: ", got)
 	}

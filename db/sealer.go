@@ -28,7 +28,7 @@ const (
 const (
 	// After so many events that this process sealed, audit_patients is gone on with: what is not in it yet is looked through for
 	// each question about a patient, and what is in it takes the less room the more comes at once.
-	enterEvery  = 1000
+	enterEvery  = 2000
 	enterAtOnce = 5000 // at least, in a call of audit_patients_make that leaves some
 )
 
@@ -130,7 +130,9 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 	var made []seal
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var mine bool
-		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('chartroom audit seal'))`).Scan(&mine); err != nil || !mine {
+		// Over all months' partitions a plan takes longer than what it is for, so that one for all values is made once a connection.
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('chartroom audit seal'))
+			FROM set_config('plan_cache_mode', 'force_generic_plan', true)`).Scan(&mine); err != nil || !mine {
 			return err
 		}
 		last, err := s.last(ctx, tx)
