@@ -294,7 +294,7 @@ func (a *app) serve(d *db.DB, listener net.Listener) error {
 	}
 	defer endMetrics()
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(175) // less CPU for a page than at 100, and 40 MiB are kept to (measured with task bench)
+		debug.SetGCPercent(150) // less CPU for a page than at 100, and 40 MiB are kept to (measured with task bench)
 	}
 	server := &http.Server{Handler: site, DisableGeneralOptionsHandler: true, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
