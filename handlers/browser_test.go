@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,8 +29,9 @@ type tab struct {
 	offline atomic.Bool
 }
 
-// chromium opens a tab in a headless Chromium of its own. Where there is none, the test says so and is skipped; with
-// CI=true it fails, because there somebody has promised one.
+// chromium opens a tab in a headless Chromium, with cookies, storage and cache of its own, as a window that leaves nothing. With options
+// it is another process. Where there is no Chromium, the test says so and is skipped; with CI=true it fails, because there
+// somebody has promised one.
 func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	var found string
@@ -45,23 +47,71 @@ func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption)
 	if found == "" {
 		t.Fatal("no browser, and CI is set: install Chromium")
 	}
-	// Our own flags, not chromedp's defaults, so that nothing that users have is switched off: the back-forward cache
-	// above all.
-	options = append([]chromedp.ExecAllocatorOption{chromedp.ExecPath(found), chromedp.Headless, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900)}, options...)
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
+	var ctx context.Context
+	var cancel func()
+	if len(options) == 0 {
+		everybodys.once.Do(func() { everybodys.start(found) })
+		if everybodys.err != nil {
+			t.Fatal(everybodys.err)
+		}
+		ctx, cancel = chromedp.NewContext(everybodys.ctx, chromedp.WithNewBrowserContext())
+	} else {
+		allocator, end := chromedp.NewExecAllocator(context.Background(), append(browserFlags(found), options...)...)
+		t.Cleanup(end)
+		ctx, cancel = chromedp.NewContext(allocator)
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, url: url}
-	b.run(chromedp.Navigate("about:blank")) // starts the browser, which lives as long as this context
+	b.run(chromedp.Navigate("about:blank"))
 	b.watch()
 	return b
+}
+
+// browserFlags are our own, not chromedp's defaults, so that nothing that users have is switched off: the back-forward cache above
+// all. That windows behind others are not slowed down is what makes one process enough for all tests.
+func browserFlags(path string) []chromedp.ExecAllocatorOption {
+	all := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Headless, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.DisableGPU, chromedp.WindowSize(1280, 900)}
+	for _, flag := range []string{"disable-background-networking", "disable-component-update", "disable-sync", "disable-quic", "disable-dev-shm-usage",
+		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"} {
+		all = append(all, chromedp.Flag(flag, true))
+	}
+	if os.Getuid() == 0 {
+		all = append(all, chromedp.NoSandbox)
+	}
+	return all
+}
+
+// everybodys is the browser process that the tests share: to start one for each took a fifth of the suite's time.
+var everybodys struct {
+	sharedBrowser
+	once sync.Once
+}
+
+type sharedBrowser struct {
+	ctx     context.Context
+	err     error
+	profile string
+	cancel  []func()
+}
+
+func (b *sharedBrowser) start(path string) {
+	if b.profile, b.err = os.MkdirTemp("", "chartroom-browser-"); b.err != nil {
+		return
+	}
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(browserFlags(path), chromedp.UserDataDir(b.profile))...)
+	var cancel func()
+	b.ctx, cancel = chromedp.NewContext(allocator)
+	b.cancel = []func(){cancel, end}
+	b.err = chromedp.Do(b.ctx, chromedp.Navigate("about:blank")) // starts the browser, which lives as long as this context
+}
+
+// end stops the browser, if there was one.
+func (b *sharedBrowser) end() {
+	for _, f := range b.cancel {
+		f()
+	}
+	_ = os.RemoveAll(b.profile)
 }
 
 // watch turns what the browser complains about into failures, and gives the tab its deadline.

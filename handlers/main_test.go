@@ -23,7 +23,11 @@ import (
 	"chartroom/db/sample"
 )
 
-func TestMain(m *testing.M) { os.Exit(dbtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := dbtest.Main(m)
+	everybodys.end()
+	os.Exit(code)
+}
 
 // site is the real thing on a real database, with what a test needs to look behind it.
 type site struct {
