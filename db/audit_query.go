@@ -183,9 +183,9 @@ func (w auditWay) ofPatient() string {
 	}
 	far := w
 	far.gate += ` AND (SELECT count(*) FROM near) <= ` + strconv.Itoa(w.size)
-	all := far.found(id, true)
+	all := `(` + far.found(id, true) + `)`
 	if len(w.Actions) != 1 {
-		all += ` UNION ALL ` + far.found(id, false)
+		all += ` UNION ALL (` + far.found(id, false) + `)`
 	}
 	return `WITH near AS MATERIALIZED (
 		SELECT e.* FROM (` + walked + `) e WHERE ` + id + ` = ANY (e.patients) AND ` + rest + ` LIMIT ` + w.limit() + `
@@ -197,12 +197,14 @@ func (w auditWay) ofPatient() string {
 }
 
 // found are all events of a patient that are lists, or all that are none: those in audit_patients, and those that are not in it yet.
+// An event that was committed late may be in both.
 func (w auditWay) found(id string, listed bool) string {
-	return `(` + w.entered(id, listed) + `) UNION ALL (` + w.pending(id, listed) + `)`
+	return `SELECT * FROM ((` + w.entered(id, listed) + `) UNION (` + w.pending(id, listed) + `)) found`
 }
 
 // entered are those in audit_patients. It has their places in the order of reading, so that only those events are read that are
-// wanted; but whoever was at the shell, actions and outcomes, only the events know.
+// wanted; but whoever was at the shell, actions and outcomes, only the events know. And from the oldest on there may be places of
+// events whose months were dropped.
 func (w auditWay) entered(id string, listed bool) string {
 	which, who, first := "l.listed", "true", ""
 	if !listed {
@@ -211,12 +213,12 @@ func (w auditWay) entered(id string, listed bool) string {
 	if len(w.Users) > 0 && w.Shell == "" {
 		who = "l.actor_id = ANY (" + w.users() + ")"
 	}
-	if w.Shell == "" && w.Outcome == "" && (listed || len(w.Actions) == 0) {
+	if !w.upwards() && w.Shell == "" && w.Outcome == "" && (listed || len(w.Actions) == 0) {
 		first = ` ORDER BY ` + w.order("e.") + ` LIMIT ` + w.limit()
 	}
 	return `SELECT x.* FROM (
 			SELECT e.recorded, e.id FROM (
-				SELECT at.recorded, at.id FROM audit_patients l CROSS JOIN LATERAL unnest(l.times, l.ids) at (recorded, id)
+				SELECT DISTINCT at.recorded, at.id FROM audit_patients l CROSS JOIN LATERAL unnest(l.times, l.ids) at (recorded, id)
 				WHERE ` + w.gate + ` AND ` + which + ` AND l.patients @> ARRAY[` + id + `] AND ` + who + `
 			) e WHERE ` + w.span() + first + `
 		) place CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.recorded = place.recorded AND e.id = place.id OFFSET 0) x`

@@ -28,8 +28,8 @@ const (
 const (
 	// After so many events that this process sealed, audit_patients is gone on with: what is not in it yet is looked through for
 	// each question about a patient, and what is in it takes the less room the more comes at once.
-	enterEvery  = 2000
-	enterAtOnce = 5000 // at least, in a call of audit_patients_make that leaves some
+	enterEvery = 2000
+	enterLimit = 15 * time.Minute // of all that there is to do; each part may hold the millions of patients of imports
 )
 
 // sealPortion is how many events are sealed in one transaction; a variable for tests alone.
@@ -68,11 +68,17 @@ func (d *DB) NewSealer(keys []string, lines io.Writer, log *slog.Logger) *Sealer
 
 // Run seals until ctx ends, and then what was written until then. What fails is logged once, and tried again.
 func (s *Sealer) Run(ctx context.Context) {
+	due := make(chan struct{}, 1)
+	go s.enterWhen(ctx, due)
 	for {
 		full, err := s.round(ctx)
 		if ctx.Err() == nil {
 			s.note(err)
 			s.tell()
+			if s.toEnter <= 0 && len(due) == 0 {
+				due <- struct{}{}
+				s.toEnter = enterEvery
+			}
 			if full {
 				continue
 			}
@@ -80,12 +86,27 @@ func (s *Sealer) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRounds)
+			s.toEnter = enterEvery // the next start does that
 			s.note(s.Seal(bounded))
 			cancel()
 			s.toldAt = time.Time{}
 			s.tell()
 			return
 		case <-time.After(sealEvery):
+		}
+	}
+}
+
+// enterWhen enters whom events concerned beside the sealing, which must not wait for it.
+func (s *Sealer) enterWhen(ctx context.Context, due <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-due:
+			if err := s.enter(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("whom audit events concerned could not be entered, it is tried again; answers take longer meanwhile, and are whole", "error", err)
+			}
 		}
 	}
 }
@@ -113,14 +134,20 @@ func (s *Sealer) tell() {
 	}
 }
 
-// Seal seals all events that are committed now. Where another process is at it, it does nothing.
+// Seal seals all events that are committed now, and enters whom they concerned if many are not. Where another process is at it, it
+// does nothing.
 func (s *Sealer) Seal(ctx context.Context) error {
-	for {
-		full, err := s.round(ctx)
-		if err != nil || !full {
+	for full := true; full; {
+		var err error
+		if full, err = s.round(ctx); err != nil {
 			return err
 		}
 	}
+	if s.toEnter > 0 {
+		return nil
+	}
+	s.toEnter = enterEvery
+	return s.enter(ctx)
 }
 
 // round seals one portion, and says whether it was a full one.
@@ -167,24 +194,25 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 	for _, b := range made {
 		s.newest, s.events, s.toEnter = b, s.events+b.Events, s.toEnter-b.Events
 	}
-	if s.toEnter > 0 {
-		return full, nil
-	}
-	more, err := s.enter(ctx)
-	return full || more, err
+	return full, nil
 }
 
-// enter goes on with audit_patients, and says whether there is more to do.
-func (s *Sealer) enter(ctx context.Context) (more bool, err error) {
-	var n int
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `SELECT audit_patients_make()`).Scan(&n) })
-	if err != nil {
-		return false, fmt.Errorf("enter whom events concerned: %w", err)
+// enter goes on with audit_patients until it has what is sealed.
+func (s *Sealer) enter(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, enterLimit)
+	defer cancel()
+	for more := true; more; {
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', @limit::bigint::text, true)`, pgx.NamedArgs{"limit": enterLimit.Milliseconds()}); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, `SELECT audit_patients_make()`).Scan(&more)
+		})
+		if err != nil {
+			return fmt.Errorf("enter whom events concerned: %w", err)
+		}
 	}
-	if n < enterAtOnce {
-		s.toEnter = enterEvery
-	}
-	return n >= enterAtOnce, nil
+	return nil
 }
 
 // last reads the block to go on from, and refuses to go on without its key: else whoever can take a setting away could

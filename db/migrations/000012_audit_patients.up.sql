@@ -23,23 +23,25 @@ ALTER TABLE audit_seals ALTER ids SET STATISTICS 0, ALTER gaps SET STATISTICS 0,
 CREATE TABLE audit_patients_made (
     block   bigint NOT NULL, -- of audit_seals; the events of it and those before are in audit_patients
     seal    bytea  NOT NULL,
-    last_id bigint NOT NULL  -- the highest id of these events
+    last_id bigint NOT NULL  -- all events up to this id that there were then
 );
 INSERT INTO audit_patients_made VALUES (0, '', 0);
 
--- Goes on with the blocks that were sealed since, for about five thousand events, and says how many events those were. Blocks
--- name their events exactly, those included that were committed late.
-CREATE FUNCTION audit_patients_make() RETURNS bigint LANGUAGE plpgsql
+-- Goes on with the blocks that were sealed since, for about five thousand events, and says whether there are more. Blocks name
+-- their events exactly, those included that were committed late; what else is there between them is entered too, so that a block
+-- that somebody made up leaves nothing out (and an event that comes with a later block as well is there twice).
+CREATE FUNCTION audit_patients_make() RETURNS boolean LANGUAGE plpgsql
 SECURITY DEFINER SET plan_cache_mode = 'force_generic_plan' AS $$ -- over all months, plans take longer than what they are for
 DECLARE
     was audit_patients_made;
     upto bigint;
     upto_seal bytea;
+    given bigint := coalesce(pg_sequence_last_value('audit_events_id_seq'), 0); -- no higher id is an event's
+    sealed int8multirange;
     highest bigint;
-    n bigint;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtext('audit_patients_make')) THEN
-        RETURN 0;
+        RETURN false;
     END IF;
     SELECT * INTO STRICT was FROM audit_patients_made;
     IF was.block > 0 AND NOT EXISTS (SELECT 1 FROM audit_seals s WHERE s.block = was.block AND s.seal = was.seal) THEN
@@ -52,21 +54,18 @@ BEGIN
     ) s WHERE s.before < 5000 ORDER BY s.block DESC LIMIT 1;
     IF upto IS NULL THEN
         UPDATE audit_patients_made SET block = was.block, seal = was.seal, last_id = was.last_id WHERE seal <> was.seal;
-        RETURN 0;
+        RETURN false;
     END IF;
-    WITH events AS MATERIALIZED (
-        SELECT e.id, e.recorded, e.actor_id, e.action = 'patient-list' AS listed, e.patients
-        FROM (SELECT range_agg(i) AS ids FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i WHERE s.block > was.block AND s.block <= upto) s
-        CROSS JOIN LATERAL unnest(s.ids) r
-        CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r) OFFSET 0) e
-    ), made AS (
-        INSERT INTO audit_patients (listed, actor_id, newest, times, ids, patients)
-        SELECT listed, actor_id, max(recorded), array_agg(recorded), array_agg(id), patients FROM events WHERE patients <> '{}' GROUP BY listed, actor_id, patients
-    )
-    SELECT count(*), coalesce(max(id), 0) INTO n, highest FROM events;
-    UPDATE audit_patients_made SET block = upto, seal = upto_seal, last_id = greatest(was.last_id, highest);
+    SELECT coalesce(range_agg(i), '{}') INTO sealed FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i WHERE s.block > was.block AND s.block <= upto;
+    highest := greatest(was.last_id, least(upper(sealed) - 1, given));
+    INSERT INTO audit_patients (listed, actor_id, newest, times, ids, patients)
+    SELECT e.action = 'patient-list', e.actor_id, max(e.recorded), array_agg(e.recorded), array_agg(e.id), e.patients
+    FROM unnest(sealed + int8multirange(int8range(was.last_id + 1, highest + 1))) r
+    CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.id >= lower(r) AND e.id < upper(r) AND e.id <= given OFFSET 0) e
+    WHERE e.patients <> '{}' GROUP BY 1, e.actor_id, e.patients;
+    UPDATE audit_patients_made SET block = upto, seal = upto_seal, last_id = highest;
     DELETE FROM audit_patients WHERE newest < (SELECT min(recorded) FROM audit_events); -- their months were dropped
-    RETURN n;
+    RETURN EXISTS (SELECT 1 FROM audit_seals WHERE block > upto);
 END;
 $$;
 
