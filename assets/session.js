@@ -208,6 +208,15 @@
     document.addEventListener("visibilitychange", () => { tick(); if (!over && !document.hidden) ask().then(tick); });
     for (const moment of ["pageshow", "focus", "online"]) addEventListener(moment, tick);
     tick();
+  } else if (page.left) {
+    // Nobody has signed in, because that is switched off. The page goes when it comes back, and when nobody does anything for as
+    // long as a session would last then.
+    let used = Date.now();
+    const look = () => { if (!over && Date.now() >= Math.min(loaded + page.left * 1000, used + page.idle * 1000)) leave("/login"); };
+    for (const moment of ["pointerdown", "keydown"]) addEventListener(moment, () => { used = Date.now(); });
+    for (const moment of ["pageshow", "focus"]) addEventListener(moment, look);
+    document.addEventListener("visibilitychange", look);
+    setInterval(look, 1_000);
   }
   tabs.postMessage(page.session ? "used" : "gone");
 

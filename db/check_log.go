@@ -39,7 +39,7 @@ func lookLog(ctx context.Context, i *inspection) (Check, error) {
 
 var logSettings = []string{"log_statement", "log_min_duration_statement", "log_min_duration_sample", "log_statement_sample_rate", "log_transaction_sample_rate",
 	"log_parameter_max_length", "log_error_verbosity", "log_min_messages",
-	"debug_print_parse", "debug_print_rewritten", "debug_print_plan", "auto_explain.log_min_duration"}
+	"debug_print_parse", "debug_print_rewritten", "debug_print_plan", "auto_explain.log_min_duration", "pgaudit.log", "pgaudit.log_parameter"}
 
 // logsValues gives the settings to change: those by which statements are logged with their values, and those by which only failing ones
 // are.
@@ -60,6 +60,9 @@ func logsValues(set map[string]string) (always, errors []string) {
 	}
 	if timed("auto_explain.log_min_duration") { // plans that were made for certain values show them
 		always = append(always, "auto_explain.log_min_duration = -1")
+	}
+	if on("pgaudit.log_parameter") && set["pgaudit.log"] != "none" { // its lines are no DETAIL
+		always = append(always, "pgaudit.log_parameter = off")
 	}
 	if detail && !slices.Contains([]string{"log", "fatal", "panic"}, set["log_min_messages"]) { // else errors are not logged
 		errors = append(errors, "log_error_verbosity = terse")

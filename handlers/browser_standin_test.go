@@ -22,3 +22,16 @@ func TestTheBannerThatSignInIsOffInABrowser(t *testing.T) {
 	b.run(chromedp.EmulateViewport(320, 640))
 	b.want("on a phone it fits", `document.documentElement.scrollWidth <= 320`, true)
 }
+
+func TestAPageThatNobodySignedInForIsEmptiedToo(t *testing.T) {
+	t.Parallel()
+	s := newSiteOn(t, offFor(here))
+	s.fill(3)
+	b := chromium(t, s.url)
+	for what, name := range map[string]string{"when sign-in comes back": "left", "when nobody does anything": "idle"} {
+		b.open("/patients")
+		b.want("a page with patients that knows how long, "+what, `document.querySelectorAll("tbody tr").length === 3 && document.body.dataset.`+name+` > 800`, true)
+		b.eval(`document.body.dataset.` + name + ` = "1"`)
+		b.until(`location.pathname === "/login"`)
+	}
+}

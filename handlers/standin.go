@@ -134,5 +134,8 @@ func (s *Server) notice(r *http.Request, who *db.Who) *views.SignInOff {
 	if !scopeOf(r).off {
 		return nil
 	}
-	return &views.SignInOff{Until: s.offUntil(), UntilISO: iso(s.DB.SignInOff().Until), StandIn: who != nil && who.StandIn()}
+	until := s.DB.SignInOff().Until
+	idle, _ := s.DB.IdleTimeout()
+	return &views.SignInOff{Until: s.offUntil(), UntilISO: iso(until), Left: int(max(0, until.Sub(s.now())).Seconds()), Idle: int(idle.Seconds()),
+		StandIn: who != nil && who.StandIn()}
 }

@@ -168,7 +168,7 @@ func (s Settings) CheckSignIn() db.Check {
 	case note == "":
 		return pass("sign-in", "sign-in", "it is on")
 	case s.Production(): // refused unless it is limited in time and to clients, and then somebody decided it
-		return db.Check{ID: "sign-in", What: "sign-in", Result: db.CheckWarn, Found: note, Mend: "as soon as sign-in works: " + mend}
+		return db.Check{ID: "sign-in", What: "sign-in", Result: db.CheckWarn, Found: note, Mend: "look from a network that is not named whether sign-in is asked for there; as soon as sign-in works: " + mend}
 	}
 	return db.Check{ID: "sign-in", What: "sign-in", Result: db.CheckWarn, Found: note, Mend: mend}
 }
