@@ -57,7 +57,7 @@ BEGIN
         RETURN false;
     END IF;
     SELECT coalesce(range_agg(i), '{}') INTO sealed FROM audit_seals s CROSS JOIN LATERAL unnest(s.ids) i WHERE s.block > was.block AND s.block <= upto;
-    highest := greatest(was.last_id, least(upper(sealed) - 1, given));
+    highest := greatest(was.last_id, least(coalesce(upper(sealed) - 1, 0), given));
     INSERT INTO audit_patients (listed, actor_id, newest, times, ids, patients)
     SELECT e.action = 'patient-list', e.actor_id, max(e.recorded), array_agg(e.recorded), array_agg(e.id), e.patients
     FROM unnest(sealed + int8multirange(int8range(was.last_id + 1, highest + 1))) r
