@@ -34,7 +34,7 @@ func auditLines() []databaseLine {
 		{id: "audit-default-partition", what: "audit default partition", look: bySQL(CheckWarn, "empty", "events of months that have a partition to come are moved by the server; others have a wrong time, or are more than 10,000: see docs/audit.md",
 			`SELECT CASE WHEN pg_relation_size('audit_events_other') > 0 THEN 'it is not empty' ELSE '' END`)},
 		{id: "audit-seals", what: "audit seals", look: bySQL(CheckWarn, "up to date", "a running server seals within seconds: its log says why not",
-			`WITH newest AS (SELECT least(last_id, coalesce(pg_sequence_last_value('audit_events_id_seq'), 0)) AS last_id, gaps FROM audit_seals ORDER BY block DESC LIMIT 1)
+			`WITH newest AS (`+newestSeal+`)
 			SELECT CASE WHEN EXISTS (SELECT 1 FROM audit_events e LEFT JOIN newest n ON true
 			                         WHERE e.recorded < now() - interval '5 minutes' AND (n.last_id IS NULL OR e.id > n.last_id))
 			            THEN 'events of more than five minutes ago are not sealed' ELSE '' END`)},

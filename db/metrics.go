@@ -141,7 +141,7 @@ func (m *meter) look(ctx context.Context, d *DB) (g gauges, known bool) {
 
 func lookAtGauges(ctx context.Context, d *DB) (g gauges, err error) {
 	err = d.pool.QueryRow(ctx, `
-		WITH newest AS (SELECT least(last_id, coalesce(pg_sequence_last_value('audit_events_id_seq'), 0)) AS last_id, sealed FROM audit_seals ORDER BY block DESC LIMIT 1)
+		WITH newest AS (`+newestSeal+`)
 		SELECT (SELECT count(*) FROM sessions WHERE expiry > now() AND last_seen_at > now() - @idle::interval),
 		       coalesce((SELECT extract(epoch FROM greatest(now() - e.recorded, interval '0')) FROM audit_events e
 		                 WHERE e.id > coalesce((SELECT last_id FROM newest), 0) ORDER BY e.id LIMIT 1), 0)::float8,

@@ -35,6 +35,10 @@ const (
 // sealPortion is how many events are sealed in one transaction; a variable for tests alone.
 var sealPortion = 5000
 
+// newestSeal is how far the seals reach. Whoever can add rows to them can write any id there, but only the owner can move the
+// sequence that gives ids.
+const newestSeal = `SELECT least(last_id, coalesce(pg_sequence_last_value('audit_events_id_seq'), 0)) AS last_id, sealed FROM audit_seals ORDER BY block DESC LIMIT 1`
+
 // Sealer seals the audit's events in blocks. Any number of processes may run one: the database lets one at a time work.
 // Only one goroutine may use a Sealer.
 type Sealer struct {
