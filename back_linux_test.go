@@ -34,6 +34,7 @@ func terminal(t *testing.T) (near, far *os.File) {
 }
 
 func TestOnATerminalMigrateDownAsksForAWord(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	production := []string{"ENVIRONMENT=production", "SESSION_SECURE=true", "SESSION_SECRET_KEY=f39a1c07be2d5548a6e0917c3bd4822fe6170d9b4ac358f1"}
 	for _, c := range []struct {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAStartWithSignInOffIsOnRecordAndWarnedOf(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	c := dbtest.Conn(t, dbURL)
 	p, at := serving(t, dbURL, "SESSION_AUTH_ENABLED=false", "SESSION_AUTH_DISABLED_UNTIL="+time.Now().Add(time.Hour).Format(time.RFC3339))
@@ -51,6 +52,7 @@ func schemaVersion(t *testing.T, dbURL string) (v int) {
 }
 
 func TestMigrateDownNamesWhatGoesAndRefusesWithoutTheFlag(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	env := []string{"DATABASE_URL=" + dbURL}
 	newest := schemaVersion(t, dbURL)

@@ -18,6 +18,7 @@ import (
 )
 
 func TestServeRefusesAShortRetentionInProduction(t *testing.T) {
+	t.Parallel()
 	env := []string{"DATABASE_URL=host=/tmp", "ENVIRONMENT=production", "SESSION_SECURE=true", "SESSION_SECRET_KEY=f39a1c07be2d5548a6e0917c3bd4822fe6170d9b4ac358f1", "AUDIT_RETENTION=365d"}
 	if code, _, errs := command(t, env, "serve"); code != exitUsage || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit %d, %s", code, errs)
@@ -25,6 +26,7 @@ func TestServeRefusesAShortRetentionInProduction(t *testing.T) {
 }
 
 func TestEachStartIsOnRecordWithTheNamesOfWhatWeakensIt(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	c := dbtest.Conn(t, dbURL)
 	secret := "f39a1c07be2d5548a6e0917c3bd4822fe6170d9b4ac358f1"
@@ -82,6 +84,7 @@ func checkedIn(t *testing.T, dir string, env ...string) (int, []db.Check) {
 }
 
 func TestCheckSaysWhatIsWrongWithTheAuditAndWhatMendsIt(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	c := dbtest.Conn(t, dbURL)
 	exec := func(sql string) {
@@ -190,6 +193,7 @@ func results(lines map[string]db.Check) map[string]int {
 
 // TestEveryLineOfTheLogIsOneObject sends what could end a line and begin another one (ASVS 16.2.4, 16.4.1), in production's format.
 func TestEveryLineOfTheLogIsOneObject(t *testing.T) {
+	t.Parallel()
 	p := program(t, []string{"DATABASE_URL=" + dbtest.URL(t), "LISTEN_ADDR=127.0.0.1:0", "LOG_FORMAT=json", "LOG_LEVEL=debug"}, "serve").start()
 	at := "http://" + p.output(p.stderr, `"msg":"serving","address":"([^"]+)"`)
 	const smuggled = "x\r\n{\"level\":\"ERROR\",\"msg\":\"smuggled\"}\r\n"
@@ -233,6 +237,7 @@ func TestEveryLineOfTheLogIsOneObject(t *testing.T) {
 
 // TestCommandsSayNothingOfPatientsButWhatTheyAreAskedFor walks through the commands at log level debug.
 func TestCommandsSayNothingOfPatientsButWhatTheyAreAskedFor(t *testing.T) {
+	t.Parallel()
 	env := []string{"DATABASE_URL=" + dbtest.URL(t), "LOG_LEVEL=debug"}
 	file := filepath.Join(t.TempDir(), "patients.ndjson")
 	write := func(text string) {

@@ -23,6 +23,7 @@ import (
 // step and in its order. Each subtest has the guide's step in its name; one deployment serves all of them, so they run
 // together and never alone.
 func TestTheProductionGuide(t *testing.T) {
+	t.Parallel()
 	g := &guide{t: t, dbURL: dbtest.EmptyURL(t), ca: newAuthority(t)}
 	g.certFile, g.conn = g.ca.file(t), dbtest.Conn(t, g.dbURL)
 	for _, step := range []struct {
@@ -342,17 +343,25 @@ func (g *guide) databaseErrors(t *testing.T) {
 	}
 	exec(`ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS false`)
 	exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + name + `' AND application_name = 'chartroom'`)
+	g.healthcheck(t, http.StatusServiceUnavailable)
 	code, lines := verified(t, g.certFile, g.at, "ada", guidePassword)
 	exec(`ALTER DATABASE ` + name + ` ALLOW_CONNECTIONS true`)
 	if l := lines["health"]; code != exitFailed || l.Result != "fail" || !strings.Contains(l.Found, "does not reach its database") {
 		t.Errorf("exit %d, %+v", code, l)
 	}
+	g.healthcheck(t, http.StatusOK)
+}
+
+// healthcheck waits for an answer, because the program remembers its last one for a second.
+func (g *guide) healthcheck(t *testing.T, want int) {
+	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if status, _, _ := g.get(t, g.at+"/healthcheck"); status == http.StatusOK {
-			break
+		status, _, _ := g.get(t, g.at+"/healthcheck")
+		if status == want {
+			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("it does not come back by itself")
+			t.Fatalf("/healthcheck answers %d, not %d", status, want)
 		}
 	}
 }

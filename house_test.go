@@ -14,6 +14,7 @@ import (
 
 // TestImportDirections holds the floors of the house: main → handlers → views, and db beneath main and handlers.
 func TestImportDirections(t *testing.T) {
+	t.Parallel()
 	forbidden := map[string][]string{
 		".":        {"chartroom/views", "github.com/jackc/pgx"},
 		"handlers": {"github.com/jackc/pgx", "database/sql"},
@@ -21,9 +22,11 @@ func TestImportDirections(t *testing.T) {
 		"handlers/settings": {"chartroom/handlers", "chartroom/views", "github.com/jackc/pgx", "net/http"},
 		// It stands outside, as a browser does: what it knows of the server are addresses.
 		"handlers/verify": {"chartroom/handlers", "chartroom/db", "github.com/jackc/pgx"},
-		"views":           {"chartroom/", "net/http", "github.com/jackc/pgx"},
-		"db":              {"chartroom/handlers", "chartroom/views", "net/http", "github.com/a-h/templ"},
-		"db/fhir":         {"chartroom/", "net/http", "github.com/jackc/pgx"},
+		"views":           {"chartroom/db", "chartroom/handlers", "net/http", "github.com/jackc/pgx"},
+		// Each language's texts are understood alone, by whoever translates them.
+		"views/texts": {"chartroom/", "net/http", "github.com/a-h/templ"},
+		"db":          {"chartroom/handlers", "chartroom/views", "net/http", "github.com/a-h/templ"},
+		"db/fhir":     {"chartroom/", "net/http", "github.com/jackc/pgx"},
 		// Its passwords, sockets and processes are its own business; it must be possible to take it out.
 		"db/localpg": {"chartroom/", "net/http"},
 		"db/sample":  {"chartroom/", "net/http", "github.com/jackc/pgx"},
@@ -48,6 +51,7 @@ func TestImportDirections(t *testing.T) {
 
 // TestVendoredFilesAreAsPublished holds each third-party file to the checksum beside it.
 func TestVendoredFilesAreAsPublished(t *testing.T) {
+	t.Parallel()
 	table, err := os.ReadFile("assets/vendor/README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +79,7 @@ func TestVendoredFilesAreAsPublished(t *testing.T) {
 // TestMigrationFilesCanBeRolledBack holds what the migration runner relies on: each file is one implicit transaction,
 // has a way back, and no way back drops the users.
 func TestMigrationFilesCanBeRolledBack(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("db/migrations/*.sql")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no migrations", err)

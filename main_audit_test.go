@@ -37,6 +37,7 @@ func sealedBy(t *testing.T, dbURL string, env ...string) (stdout, log string) {
 }
 
 func TestWhatHappensIsSealedWhileServingAndProvenAtTheShell(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	stdout, log := sealedBy(t, dbURL, auditKey, "AUDIT_LOG=stdout")
 	var actions []string
@@ -91,6 +92,7 @@ func TestWhatHappensIsSealedWhileServingAndProvenAtTheShell(t *testing.T) {
 }
 
 func TestARestoredDatabaseGoesOnWithItsChain(t *testing.T) {
+	t.Parallel()
 	dbURL, restored := dbtest.EmptyURL(t), dbtest.EmptyURL(t)
 	_, log := sealedBy(t, dbURL, auditKey)
 	seals := regexp.MustCompile(`seal=(\d+:[0-9a-f]{64})`).FindAllStringSubmatch(log, -1)

@@ -139,6 +139,7 @@ func home(t testing.TB) string {
 }
 
 func TestDemoServesAndComesBackWithItsDataAfterCtrlCAndAfterAKill(t *testing.T) {
+	t.Parallel()
 	env := []string{"CHARTROOM_DATA_DIR=" + home(t)}
 	var first string
 	for round, end := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL, syscall.SIGTERM} {
@@ -173,6 +174,7 @@ func TestDemoServesAndComesBackWithItsDataAfterCtrlCAndAfterAKill(t *testing.T) 
 }
 
 func TestDemoTakesFilesAndOnlyListensOnThisMachine(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "own.ndjson")
 	var lines []byte
 	for p := range sample.Patients(99, 3) {
@@ -203,6 +205,7 @@ func TestDemoTakesFilesAndOnlyListensOnThisMachine(t *testing.T) {
 }
 
 func TestWithoutPostgreSQLThereIsOneHelpfulError(t *testing.T) {
+	t.Parallel()
 	empty := t.TempDir()
 	code, stdout, stderr := command(t, []string{"CHARTROOM_DATA_DIR=" + home(t), "CHARTROOM_POSTGRES_BIN=" + empty}, "demo")
 	if code != 1 || stdout != "" || strings.Count(strings.TrimSpace(stderr), "\n") > 6 || !strings.Contains(stderr, "PostgreSQL") || !strings.Contains(stderr, empty) {
@@ -211,6 +214,7 @@ func TestWithoutPostgreSQLThereIsOneHelpfulError(t *testing.T) {
 }
 
 func TestEightProcessesStartAtOnceOnAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -226,6 +230,7 @@ func TestEightProcessesStartAtOnceOnAnEmptyDatabase(t *testing.T) {
 }
 
 func TestAKillDuringAMigrationIsRepairedByTheNextStart(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, dbURL)
 	sql, err := os.ReadFile("testdata/predecessor.sql")
@@ -275,6 +280,7 @@ func TestAKillDuringAMigrationIsRepairedByTheNextStart(t *testing.T) {
 
 // TestThePredecessorsDatabaseIsTakenOver compares what pg_dump says of the table before and after.
 func TestThePredecessorsDatabaseIsTakenOver(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	sql, err := os.ReadFile("testdata/predecessor.sql")
 	if err != nil {
@@ -330,6 +336,7 @@ func dump(t *testing.T, dbURL string) string {
 }
 
 func TestADatabaseThatStartsLaterIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(home(t), "pg")
 	start := func() *localpg.Server {
 		s, err := localpg.Start(context.Background(), localpg.Options{Dir: dir, BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
@@ -390,6 +397,7 @@ func TestServeStopsWithinItsTimeAndFinishesWhatItBegan(t *testing.T) {
 }
 
 func TestAllThatIsWrongWithTheSettingsIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := command(t, []string{"ENVIRONMENT=staging", "SESSION_SECRET_KEY=short", "SESSION_SECURE=maybe", "SESSION_IDLE_TIMEOUT=soon",
 		"SESSION_LIFETIME=-1h", "CLINIC_TIMEZONE=Mars/Olympus", "PORT=99999999", "TRUSTED_PROXY_HOPS=many", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "AUDIT_KEY=short", "AUDIT_LOG=stderr", "SESSION_AUTH_ENABLED=perhaps"}, "serve")
 	if code != exitUsage || stdout != "" {
@@ -407,6 +415,7 @@ func TestAllThatIsWrongWithTheSettingsIsToldAtOnce(t *testing.T) {
 }
 
 func TestCommandsForUsers(t *testing.T) {
+	t.Parallel()
 	env := []string{"DATABASE_URL=" + dbtest.EmptyURL(t)}
 	with := func(stdin string, args ...string) (int, string, string) {
 		p := program(t, env, args...)
@@ -453,6 +462,7 @@ func TestCommandsForUsers(t *testing.T) {
 	if code, out, _ = with("another nine tin whistles", "user", "set-password", "bob", "--password-stdin"); code != 0 {
 		t.Error(code, out)
 	}
+	env = append(env, "CHARTROOM_TEST_WHOLE_PRICE=1") // what everybody's hash costs
 	code, hash, _ := with("typed into psql by hand\n", "user", "hash-password")
 	if code != 0 || !regexp.MustCompile(`^\$2a\$12\$\S{53}\n$`).MatchString(hash) {
 		t.Error(code, hash)
@@ -474,6 +484,7 @@ func TestCommandsForUsers(t *testing.T) {
 
 // TestAccountsAreCaredForAtTheShell is what the administrators' pages do, without them.
 func TestAccountsAreCaredForAtTheShell(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	env := []string{"DATABASE_URL=" + dbURL}
 	invite := func(args ...string) (link, said string) {
@@ -563,6 +574,7 @@ func post(t testing.TB, to string, fields url.Values) *http.Request {
 }
 
 func TestImportOnTheCommandLine(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	env := []string{"DATABASE_URL=" + dbURL}
 	dir := t.TempDir()
@@ -598,6 +610,7 @@ func TestImportOnTheCommandLine(t *testing.T) {
 }
 
 func TestImportsAreTriedListedTakenBackAndExported(t *testing.T) {
+	t.Parallel()
 	env := []string{"DATABASE_URL=" + dbtest.URL(t)}
 	dir := t.TempDir()
 	file, rejects := filepath.Join(dir, "a.ndjson"), filepath.Join(dir, "rejects.ndjson")
@@ -662,6 +675,7 @@ func TestImportsAreTriedListedTakenBackAndExported(t *testing.T) {
 }
 
 func TestAnExportThatNobodyReadsSaysSo(t *testing.T) {
+	t.Parallel()
 	env := []string{"DATABASE_URL=" + dbtest.URL(t)}
 	var many bytes.Buffer
 	for p := range sample.Patients(4, 500) {
@@ -687,6 +701,7 @@ func TestAnExportThatNobodyReadsSaysSo(t *testing.T) {
 }
 
 func TestVersionStatusHelpAndHealth(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.EmptyURL(t)
 	code, out, _ := command(t, nil, "version", "--json")
 	var v struct {
@@ -728,6 +743,7 @@ func TestVersionStatusHelpAndHealth(t *testing.T) {
 }
 
 func TestVerifyTakesNoAddressToWhichAPasswordMustNotGo(t *testing.T) {
+	t.Parallel()
 	for _, wrong := range [][]string{{"http://chartroom.example.org", "--username", "ada", "--password-stdin"}, {"https://chartroom.example.org"},
 		{"https://chartroom.example.org", "--username", "ada"}, {"https://chartroom.example.org/login", "--username", "ada", "--password-stdin"}} {
 		p := program(t, nil, append([]string{"verify"}, wrong...)...)
@@ -739,6 +755,7 @@ func TestVerifyTakesNoAddressToWhichAPasswordMustNotGo(t *testing.T) {
 }
 
 func TestADatabaseThatIsNotThereIsOneSentence(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string]string{"a wrong database": strings.Replace(dbtest.URL(t), "/test_", "/no_such_", 1), "no address": "postgres://user:hunter2@:bad:/"} {
 		code, _, stderr := command(t, []string{"DATABASE_URL=" + env}, "serve")
 		if code == 0 || strings.Contains(stderr, "hunter2") || strings.Contains(stderr, "goroutine") {

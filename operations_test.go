@@ -27,6 +27,7 @@ func headings(document string) map[string]bool {
 }
 
 func TestEachAlertLeadsToWhatToDoAndHasATestOfItsOwn(t *testing.T) {
+	t.Parallel()
 	rules, tests, there := contents(t, "docs/alerts.yml"), contents(t, "docs/alerts_test.yml"), headings(contents(t, "docs/operations.md"))
 	metrics := contents(t, "docs/metrics.md")
 	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(rules, -1)
@@ -52,6 +53,7 @@ func TestEachAlertLeadsToWhatToDoAndHasATestOfItsOwn(t *testing.T) {
 }
 
 func TestLinksWithinTheOperationsGuideLeadSomewhere(t *testing.T) {
+	t.Parallel()
 	text := contents(t, "docs/operations.md")
 	there := headings(text)
 	for _, m := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(text, -1) {
@@ -65,6 +67,7 @@ func TestLinksWithinTheOperationsGuideLeadSomewhere(t *testing.T) {
 
 // TestEachLineThatTheGuideExplainsIsWrittenByTheProgram keeps the table from explaining what is no more.
 func TestEachLineThatTheGuideExplainsIsWrittenByTheProgram(t *testing.T) {
+	t.Parallel()
 	var source strings.Builder
 	for _, pattern := range []string{"*.go", "db/*.go", "handlers/*.go"} {
 		files, err := filepath.Glob(pattern)

@@ -32,6 +32,7 @@ func eachGoFile(t *testing.T, see func(path string, f *ast.File)) {
 
 // TestEveryProofThatIsNamedIsThere: a document that names a test is worth what the test is worth.
 func TestEveryProofThatIsNamedIsThere(t *testing.T) {
+	t.Parallel()
 	tests := map[string]bool{}
 	eachGoFile(t, func(path string, f *ast.File) {
 		for _, d := range f.Decls {
@@ -63,6 +64,7 @@ func TestEveryProofThatIsNamedIsThere(t *testing.T) {
 
 // TestEachRequirementStandsOnceWithItsProof reads the table of docs/security.md.
 func TestEachRequirementStandsOnceWithItsProof(t *testing.T) {
+	t.Parallel()
 	content, err := os.ReadFile("docs/security.md")
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +96,7 @@ func TestEachRequirementStandsOnceWithItsProof(t *testing.T) {
 
 // TestNothingIsSentByMail: a mailbox is not proof of who somebody is (ASVS 6.3.6, 6.4.6).
 func TestNothingIsSentByMail(t *testing.T) {
+	t.Parallel()
 	eachGoFile(t, func(path string, f *ast.File) {
 		for _, i := range f.Imports {
 			if strings.Contains(i.Path.Value, "smtp") || strings.Contains(i.Path.Value, "gomail") {

@@ -14,6 +14,7 @@ import (
 
 // TestTheSystemdUnitIsHardened holds the directives that docs/deploy-linux.md promises.
 func TestTheSystemdUnitIsHardened(t *testing.T) {
+	t.Parallel()
 	unit, err := os.ReadFile("docs/chartroom.service")
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +42,7 @@ func TestTheSystemdUnitIsHardened(t *testing.T) {
 
 // TestTheImageTakesFilesByName: a builder that reads no .dockerignore must not find a way for .env, .git or tests into it.
 func TestTheImageTakesFilesByName(t *testing.T) {
+	t.Parallel()
 	recipe, err := os.ReadFile("Dockerfile")
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +67,7 @@ func TestTheImageTakesFilesByName(t *testing.T) {
 
 // TestPublicAuthoritiesAreKnownWithoutTheMachines starts this test once more on a machine that has no certificate authorities.
 func TestPublicAuthoritiesAreKnownWithoutTheMachines(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("SSL_CERT_FILE") != "/nowhere" {
 		again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
 		again.Env = append(os.Environ(), "SSL_CERT_FILE=/nowhere", "SSL_CERT_DIR=/nowhere")

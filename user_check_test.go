@@ -11,6 +11,7 @@ import (
 
 // TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt does what the command prints. All reasons are in package db's tests.
 func TestUserCheckSaysWhyAUserCannotSignInAndWhatMendsIt(t *testing.T) {
+	t.Parallel()
 	dbURL := dbtest.URL(t)
 	env := []string{"DATABASE_URL=" + dbURL}
 	c := dbtest.Conn(t, dbURL)

@@ -106,7 +106,7 @@
     clearTimeout(timer);
     form = null;
     document.body.replaceChildren();
-    document.title = "Signed out";
+    document.title = page.out;
     root.hidden = false;
   };
 
@@ -120,10 +120,8 @@
     const make = (name, text, more) => Object.assign(document.createElement(name), { textContent: text, ...more });
     const main = make("main", "", { tabIndex: -1 });
     const box = make("div", "", { className: "card narrow" });
-    box.append(make("h1", "You were signed out"),
-      make("p", "Chartroom cannot be reached right now. The sign-in page comes as soon as it can."),
-      make("p", ""));
-    box.lastChild.append(make("a", "Try again", { href: to }));
+    box.append(make("h1", said.outHeading), make("p", said.outWhy), make("p", ""));
+    box.lastChild.append(make("a", said.again, { href: to }));
     main.append(box);
     document.body.append(main);
     main.focus(); // so that it is read out
@@ -131,22 +129,35 @@
 
   // The countdown.
   const dialog = $("idle");
-  let byUs = false, final = null, dismissed = false, said;
+  const still = dialog && $("idle-heading").textContent;
+  let byUs = false, final = null, dismissed = false, lastSaid;
+
+  // What it says is in the page's language, and stands on it; {} is what is counted.
+  const said = dialog?.dataset;
+  const count = (text, ms) => {
+    const n = Math.ceil(ms / 1000);
+    return n === 1 ? said[`${text}One`] : said[text].replace("{}", n);
+  };
+  // As the server writes times: in the clinic's zone, by its clock of twelve hours or twenty-four.
+  const clock = (ms) => {
+    const how = { hour: said.hours === "h12" ? "numeric" : "2-digit", minute: "2-digit", hourCycle: said.hours };
+    try {
+      return new Date(ms).toLocaleTimeString(root.lang, { ...how, timeZone: said.zone });
+    } catch { // a zone that this browser has not heard of
+      return new Date(ms).toLocaleTimeString(root.lang, how);
+    }
+  };
 
   const words = () => {
     final = ends - due < 1_000;
-    const at = new Date(ends).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
-    const kept = "What you type into a patient’s form is kept for an hour, for you alone.";
-    $("idle-heading").textContent = final ? "This session ends soon" : "Are you still there?";
-    $("idle-text").textContent = final
-      ? `You will be signed out at ${at}, whatever you do. ${kept}`
-      : `Nothing was done for a while, so you will be signed out in ${seconds(Math.min(due, ends) - Date.now())}. ${kept}`;
+    $("idle-heading").textContent = final ? said.final : still;
+    const what = final ? said.at.replace("{}", clock(ends)) : count("soon", Math.min(due, ends) - Date.now());
+    $("idle-text").textContent = `${what} ${said.kept}`;
     $("idle-stay").hidden = final;
     $("idle-until").hidden = !final;
     $("idle-said").textContent = $("idle-problem").textContent = "";
-    said = Infinity;
+    lastSaid = Infinity;
   };
-  const seconds = (ms) => { const n = Math.ceil(ms / 1000); return n === 1 ? "1 second" : `${n} seconds`; };
 
   const show = (left) => {
     if (ends - due < 1_000 && dismissed) return;
@@ -159,9 +170,9 @@
     const n = Math.ceil(left / 1000);
     dialog.querySelector(".countdown").textContent = `${Math.floor(n / 60)}:${String(n % 60).padStart(2, "0")}`;
     const moment = [10, 30, 60].find((m) => n <= m);
-    if (moment < said) {
-      said = moment;
-      $("idle-said").textContent = `${seconds(left)} left`;
+    if (moment < lastSaid) {
+      lastSaid = moment;
+      $("idle-said").textContent = count("left", left);
     }
   };
 
@@ -184,9 +195,7 @@
       asked = Date.now();
       tabs.postMessage("used");
     } else {
-      $("idle-problem").textContent = status === 403
-        ? "This page is from before you signed in again. Reload it, or go on in another tab."
-        : "Chartroom could not be reached, so you are not signed in for longer yet. Try again.";
+      $("idle-problem").textContent = status === 403 ? said.old : said.unreachable;
     }
     tick();
   };
@@ -253,7 +262,7 @@
         pending = !refused;
         failures++;
         if (refused || failures >= 3) {
-          $("draft").textContent = "What you type cannot be kept right now: if you were signed out, it would be lost. Save it when you can.";
+          $("draft").textContent = said.unkept;
         }
       }
       if (pending) plan(status === 204 ? 1_000 : 5_000);

@@ -12,6 +12,7 @@ import (
 // TestTwoRequestsAtOnceCannotRemoveTheLastAdministrator lets administrators remove each other, and the shell all of them, at
 // the same moment, again and again: one always stays.
 func TestTwoRequestsAtOnceCannotRemoveTheLastAdministrator(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -51,6 +52,7 @@ func TestTwoRequestsAtOnceCannotRemoveTheLastAdministrator(t *testing.T) {
 }
 
 func TestAChangedPasswordEndsSignInsUnderWayWithTheOldOne(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -112,6 +114,7 @@ func TestAChangedPasswordEndsSignInsUnderWayWithTheOldOne(t *testing.T) {
 }
 
 func TestAUserIsNamedByOneThingOnly(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -132,6 +135,7 @@ func TestAUserIsNamedByOneThingOnly(t *testing.T) {
 }
 
 func TestAnInvitedAdministratorWithoutAPasswordIsNotTheOtherOne(t *testing.T) {
+	t.Parallel()
 	ctx, by := context.Background(), db.By{Shell: "test"}
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)

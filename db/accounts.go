@@ -38,7 +38,7 @@ type UserRef struct {
 	Name string
 }
 
-// What administrators are told, as sentences.
+// What administrators are told, as sentences at the shell; pages have words of their own.
 var (
 	ErrLastAdmin = errors.New("this is the last administrator: make another user one first")
 	ErrUserTaken = errors.New("there is already a user with this name or e-mail address")
@@ -53,6 +53,13 @@ type nameProblem string
 
 func (p nameProblem) Error() string        { return string(p) }
 func (p nameProblem) Is(target error) bool { return target == ErrUserName }
+
+// Why a user name cannot be one.
+const (
+	ErrUserNameLength = nameProblem("the user name must have 1 to 255 bytes")
+	ErrUserNameText   = nameProblem("the user name holds characters that cannot be typed")
+	ErrUserNameSpaces = nameProblem("the user name begins or ends with a space, which nobody would see")
+)
 
 // changing runs do in one transaction after it has judged who asks. Changes of accounts wait for each other, and an
 // administrator is judged after the wait, so that nobody acts by a role that was just taken from them, and two cannot
@@ -183,11 +190,11 @@ func typable(name string) bool {
 func checkUsername(name string) error {
 	switch {
 	case name == "" || len(name) > 255:
-		return nameProblem("the user name must have 1 to 255 bytes")
+		return ErrUserNameLength
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return nameProblem("the user name holds characters that cannot be typed")
+		return ErrUserNameText
 	case strings.TrimSpace(name) != name:
-		return nameProblem("the user name begins or ends with a space, which nobody would see")
+		return ErrUserNameSpaces
 	}
 	return nil
 }

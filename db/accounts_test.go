@@ -12,6 +12,7 @@ import (
 )
 
 func TestSigningInWithAPredecessorsAccounts(t *testing.T) {
+	db.TodaysCost(t) // which is the predecessor's: no hash is made anew
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)
 	predecessor(t, c)
@@ -73,6 +74,7 @@ func TestSigningInWithAPredecessorsAccounts(t *testing.T) {
 }
 
 func TestTheUsersTableIsThePredecessors(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	describe := func(url string) string {
 		c := dbtest.Conn(t, url)
@@ -103,6 +105,7 @@ func TestTheUsersTableIsThePredecessors(t *testing.T) {
 }
 
 func TestThePredecessorCanGoOnWritingBesideUs(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)
 	predecessor(t, c)
@@ -121,6 +124,7 @@ func TestThePredecessorCanGoOnWritingBesideUs(t *testing.T) {
 }
 
 func TestTheFirstUserIsAnAdministrator(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d := dbtest.New(t)
 	for _, want := range []struct{ name, asked, role string }{{"one", "", "admin"}, {"two", "", "clinician"}, {"three", "viewer", "viewer"}} {
@@ -135,6 +139,7 @@ func TestTheFirstUserIsAnAdministrator(t *testing.T) {
 }
 
 func TestUsersThatCannotBeMade(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	if _, err := d.CreateUser(ctx, db.By{Shell: "test"}, db.NewUser{Username: "ada", Email: "a@b.example", Password: goodPassword}); err != nil {
@@ -162,6 +167,7 @@ func TestUsersThatCannotBeMade(t *testing.T) {
 }
 
 func TestChangesThatEndSessions(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, change := range map[string]func(*db.DB) error{
 		"disable": func(d *db.DB) error { return d.DisableUser(ctx, db.By{Shell: "test"}, db.UserRef{Name: "ada"}) },
@@ -207,6 +213,7 @@ func TestChangesThatEndSessions(t *testing.T) {
 // TestARefusalIsRecordedAlsoForWhoHangsUp guards the count of guesses: who ends the connection while the password is
 // being verified must not guess for nothing.
 func TestARefusalIsRecordedAlsoForWhoHangsUp(t *testing.T) {
+	db.TodaysCost(t) // or nobody would hang up in the middle
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")

@@ -25,6 +25,7 @@ func code(err error) string {
 }
 
 func TestAChainThatWasCutOffAndSealedAnewByTheServerShowsLateEvents(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	x.grow(4, 4)
 	x.tamper(`UPDATE audit_events SET actor = 'bob', recorded = recorded - interval '2 hours' WHERE id = 6`)
@@ -38,6 +39,7 @@ func TestAChainThatWasCutOffAndSealedAnewByTheServerShowsLateEvents(t *testing.T
 }
 
 func TestEventsOfAWrongClockAreNotDropped(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	x.grow(2, 4)
 	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('patient-open', 'success', '1970-01-01 00:05:00Z'), ('patient-open', 'success', '2000-01-02 00:05:00Z')`)
@@ -56,6 +58,7 @@ func TestEventsOfAWrongClockAreNotDropped(t *testing.T) {
 }
 
 func TestADropIsAcceptedBeforeItsEventIsSealed(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	months(t, x.c, 80)
 	x.seal()
@@ -71,6 +74,7 @@ func TestADropIsAcceptedBeforeItsEventIsSealed(t *testing.T) {
 
 // TestEveryModeOfAPoolerSealsReadsAndExports: what PostgreSQL sends differs with pgx's mode, and must not differ in a seal.
 func TestEveryModeOfAPoolerSealsReadsAndExports(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "root", "admin")
@@ -109,6 +113,7 @@ func TestEveryModeOfAPoolerSealsReadsAndExports(t *testing.T) {
 }
 
 func TestAnExportGoesOnWhenThePasswordIsNoLongerFresh(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "root", "admin")
@@ -127,6 +132,7 @@ func TestAnExportGoesOnWhenThePasswordIsNoLongerFresh(t *testing.T) {
 }
 
 func TestMonthsThatAlternateAndAnIdThatComesTwiceAreSealedRight(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) SELECT 'start', 'success', now() + (i % 2) * interval '40 days' FROM generate_series(1, 2600) i`)
 	x.seal()
@@ -139,6 +145,7 @@ func TestMonthsThatAlternateAndAnIdThatComesTwiceAreSealedRight(t *testing.T) {
 }
 
 func TestThousandsInTheDefaultPartitionAreMovedWithoutAnOutage(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `DO $$ DECLARE name text; BEGIN
@@ -158,6 +165,7 @@ func TestThousandsInTheDefaultPartitionAreMovedWithoutAnOutage(t *testing.T) {
 }
 
 func TestABlockThatTheProgramsRoleMadeUpStopsTheSealingAloud(t *testing.T) {
+	t.Parallel()
 	d, c, app := twoRoles(t)
 	mine := dbtest.Conn(t, app)
 	s := d.NewSealer([]string{newAuditKey}, nil, slog.New(slog.DiscardHandler))
@@ -175,6 +183,7 @@ func TestABlockThatTheProgramsRoleMadeUpStopsTheSealingAloud(t *testing.T) {
 }
 
 func TestTheProgramsRoleCanNeitherChangeSealsNorActAsTheOwner(t *testing.T) {
+	t.Parallel()
 	d, c, app := twoRoles(t)
 	must(t, c, `GRANT CREATE ON SCHEMA public TO PUBLIC`) // PostgreSQL 14 and what was upgraded from it
 	failing := func() (what []string) {

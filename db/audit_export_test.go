@@ -13,6 +13,7 @@ import (
 // TestAnExportOfTheAuditHasEachEventOnceTheOldestFirst, over several pages, with filters, and with events of so many
 // patients that few share a page.
 func TestAnExportOfTheAuditHasEachEventOnceTheOldestFirst(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	auditCrowd(t, c, 2600)
@@ -56,6 +57,7 @@ func TestAnExportOfTheAuditHasEachEventOnceTheOldestFirst(t *testing.T) {
 
 // TestAnExportOfTheAuditEndsWithTheRightToIt: who is disabled meanwhile gets no further page, and the end is not on record.
 func TestAnExportOfTheAuditEndsWithTheRightToIt(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	auditCrowd(t, c, 2600)

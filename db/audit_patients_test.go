@@ -17,6 +17,7 @@ const entered = `SELECT (SELECT count(*) FROM audit_events WHERE patients <> '{}
 	    JOIN audit_events e ON e.id = at.id AND e.recorded = at.recorded AND e.patients = l.patients AND (e.action = 'patient-list') = l.listed AND e.actor_id IS NOT DISTINCT FROM l.actor_id AND l.newest >= e.recorded)`
 
 func TestEachEventIsEnteredOnceAndAgainWhenTheChainIsAnother(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(1, 120)
 	if got := value[string](t, x.c, entered); got != "60 60 60" {
@@ -53,6 +54,7 @@ func TestEachEventIsEnteredOnceAndAgainWhenTheChainIsAnother(t *testing.T) {
 }
 
 func TestEqualListsOfAUserTakeOneRow(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	must(t, x.c, `INSERT INTO audit_events (action, outcome, actor_id, patients)
 		SELECT 'patient-list', 'success', 1 + n % 2, ARRAY['00000000-0000-4000-8000-000000000001'::uuid] FROM generate_series(1, 50) n`)
@@ -63,6 +65,7 @@ func TestEqualListsOfAUserTakeOneRow(t *testing.T) {
 }
 
 func TestPatientsOfMonthsThatWereDroppedAreNotKept(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	months(t, x.c, 80, 75)
 	must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded, patients) SELECT 'patient-list', 'success', recorded, ARRAY[gen_random_uuid()] FROM audit_events WHERE recorded < now() - interval '1 year'`)
@@ -79,6 +82,7 @@ func TestPatientsOfMonthsThatWereDroppedAreNotKept(t *testing.T) {
 }
 
 func TestTheProgramsRoleCannotChangeWherePatientsAreLookedUp(t *testing.T) {
+	t.Parallel()
 	_, _, app := twoRoles(t)
 	mine := dbtest.Conn(t, app)
 	for _, q := range []string{`DELETE FROM audit_patients`, `INSERT INTO audit_patients VALUES (true, 1, now(), '{}', '{}', '{}')`, `UPDATE audit_patients SET patients = '{}'`,
@@ -122,6 +126,7 @@ func auditor(t *testing.T, d *db.DB, c *pgx.Conn) db.Viewer {
 // With the program's role somebody can put blocks behind the chain. No sighting may be hidden by that, and check must not say that
 // all is sealed.
 func TestABlockThatTheProgramsRoleMadeUpHidesNobody(t *testing.T) {
+	t.Parallel()
 	d, c, app := twoRoles(t)
 	mine, v, sealer := dbtest.Conn(t, app), auditor(t, d, c), d.NewSealer([]string{newAuditKey}, nil, quietLog)
 	made := func(ids, last string) {
@@ -154,6 +159,7 @@ func TestABlockThatTheProgramsRoleMadeUpHidesNobody(t *testing.T) {
 }
 
 func TestSightingsAfterADroppedMonthAreExportedWhole(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	months(t, x.c, 80)
 	seenTimes(t, x.c, 1200, "(SELECT min(recorded) FROM audit_events) + i * interval '1 second'")

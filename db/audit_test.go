@@ -9,6 +9,7 @@ import (
 )
 
 func TestAuditEventsCannotBeChangedOrRemoved(t *testing.T) {
+	t.Parallel()
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `INSERT INTO audit_events (action, outcome) VALUES ('sign-in', 'refused')`)
@@ -24,6 +25,7 @@ func TestAuditEventsCannotBeChangedOrRemoved(t *testing.T) {
 }
 
 func TestAuditEventsGoIntoTheirMonthAndNeverNowhere(t *testing.T) {
+	t.Parallel()
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	n := value[int](t, c, `SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit_events'::regclass`)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestEveryColumnOfAnEventIsSealed(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(3, 4)
 	x.keep()
@@ -31,6 +32,7 @@ func TestEveryColumnOfAnEventIsSealed(t *testing.T) {
 }
 
 func TestWhatWasDoneToTheAuditIsFoundAndItsBlockNamed(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	x.grow(4, 4)
 	anchor := x.content().Newest
@@ -74,6 +76,7 @@ func TestWhatWasDoneToTheAuditIsFoundAndItsBlockNamed(t *testing.T) {
 }
 
 func TestACutOffEndIsFoundWithTheAnchor(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(4, 4)
 	anchor := x.content().Newest
@@ -100,6 +103,7 @@ func (x *trail) remake(keys ...string) {
 }
 
 func TestAChainThatWasMadeAnewIsFoundByTheAnchorOrTheKey(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(4, 4)
 	anchor := x.content().Newest
@@ -120,6 +124,7 @@ func TestAChainThatWasMadeAnewIsFoundByTheAnchorOrTheKey(t *testing.T) {
 }
 
 func TestKeysRotateAndAnOldOneIsNeededAsLongAsItsBlocks(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(2, 2)
 	x.sealer = x.d.NewSealer([]string{oldAuditKey}, nil, quietLog)
@@ -148,6 +153,7 @@ func TestKeysRotateAndAnOldOneIsNeededAsLongAsItsBlocks(t *testing.T) {
 }
 
 func TestAGapIsGivenUpAfterADayAndWhatStandsThereThenWasInserted(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	must(t, x.c, `SELECT nextval('audit_events_id_seq')`)
 	x.grow(2, 2)
@@ -182,6 +188,7 @@ func (x *trail) backdate(blocks ...int64) {
 }
 
 func TestADroppedMonthIsAcceptedOnlyBeyondItsTimeAndWithItsEvent(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	for _, at := range []string{"2016-01-05", "2016-01-31 23:59:59Z", "2016-02-01 00:00:00Z", "2016-03-01"} {
 		must(t, x.c, `INSERT INTO audit_events (action, outcome, recorded) VALUES ('sign-in', 'success', $1::text::timestamptz)`, at)

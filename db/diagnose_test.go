@@ -15,6 +15,7 @@ import (
 // TestAnswersOfAServerAreSortedByTheirCode is for those that no server here gives on demand; the others are really provoked, see
 // TestProveEachLineOfTheTroubleshootingGuideIsReallyLogged.
 func TestAnswersOfAServerAreSortedByTheirCode(t *testing.T) {
+	t.Parallel()
 	for _, try := range []struct{ code, message, kind string }{
 		{"28000", `no pg_hba.conf entry for host "192.0.2.7", user "u", database "d", no encryption`, "encryption"},
 		{"28000", `role "u" does not exist`, "password or role"},
@@ -35,6 +36,7 @@ func TestAnswersOfAServerAreSortedByTheirCode(t *testing.T) {
 }
 
 func TestAServerIsJudgedByWhetherItsDevelopersStillMendIt(t *testing.T) {
+	t.Parallel()
 	for at, want := range map[string]map[int]string{
 		"2026-11-30": {130011: db.CheckFail, 140023: db.CheckPass, 150008: db.CheckPass},
 		"2026-12-01": {140023: db.CheckWarn, 150018: db.CheckPass, 180001: db.CheckPass},

@@ -16,6 +16,7 @@ import (
 )
 
 func TestMigrationsAreOnRecordBothWays(t *testing.T) {
+	t.Parallel()
 	url := dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)
 	m := dbtest.Migrator(url)
@@ -54,6 +55,7 @@ func TestMigrationsAreOnRecordBothWays(t *testing.T) {
 }
 
 func TestAStartNamesTheSettingsThatWeakenIt(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	for _, weakened := range [][]string{nil, {"AUDIT_KEY", "SESSION_SECURE"}} {
@@ -68,6 +70,7 @@ func TestAStartNamesTheSettingsThatWeakenIt(t *testing.T) {
 }
 
 func TestRefusalsThatStrangersCauseCannotFillTheAudit(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "viewer")
@@ -104,6 +107,7 @@ func TestRefusalsThatStrangersCauseCannotFillTheAudit(t *testing.T) {
 
 // TestWhatWasLeftOutIsNotForgottenWhenItCannotBeRecorded: it is told once the audit takes events again.
 func TestWhatWasLeftOutIsNotForgottenWhenItCannotBeRecorded(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `ALTER TABLE audit_events ADD CONSTRAINT closed CHECK (false) NOT VALID`)
@@ -125,6 +129,7 @@ func TestWhatWasLeftOutIsNotForgottenWhenItCannotBeRecorded(t *testing.T) {
 }
 
 func TestSignInsThatMustWaitAreCountedIntoTheAudit(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `INSERT INTO sign_in_throttle (kind, subject, failures, last_at, blocked_until) VALUES ('client', '\x00', 9, now(), now())`)
@@ -152,6 +157,7 @@ var actionRow = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|.*\\| [^|]*(?:succes
 // TestEveryActionIsDocumentedAndWritten holds docs/audit.md, the list of actions and the code to each other. That nothing else is
 // ever written, dbtest looks at after each test.
 func TestEveryActionIsDocumentedAndWritten(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile(filepath.Join(dbtest.Root(), "docs", "audit.md"))
 	if err != nil {
 		t.Fatal(err)

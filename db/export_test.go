@@ -37,6 +37,7 @@ func sortedLines(text string) map[string]int {
 }
 
 func TestWhatCameInGoesOutFieldForField(t *testing.T) {
+	t.Parallel()
 	var in strings.Builder
 	for i := range 120 {
 		in.Write(syntheaLike(i))
@@ -58,6 +59,7 @@ func TestWhatCameInGoesOutFieldForField(t *testing.T) {
 }
 
 func TestAnExportOfSeveralPagesHasEachPatientOnceAndRecordsEach(t *testing.T) {
+	t.Parallel()
 	var in strings.Builder
 	for p := range sample.Patients(9, 1100) {
 		in.Write(p)
@@ -92,6 +94,7 @@ func TestAnExportOfSeveralPagesHasEachPatientOnceAndRecordsEach(t *testing.T) {
 }
 
 func TestAnExportIsTheListAsFilteredAndForThoseAllowed(t *testing.T) {
+	t.Parallel()
 	d, c, viewer := withPatients(t, resource("1", `,"name":[{"family":"Abel"}],"gender":"male"`)+resource("2", `,"name":[{"family":"Abel"}],"gender":"female"`)+named("3", "Baker"))
 	addUser(t, c, "cleo", "clinician")
 	cleo := signedIn(t, d, c, "cleo")
@@ -128,6 +131,7 @@ func TestAnExportIsTheListAsFilteredAndForThoseAllowed(t *testing.T) {
 }
 
 func TestAUserWhoIsDisabledDuringAnExportGetsNoMore(t *testing.T) {
+	t.Parallel()
 	var in strings.Builder
 	for p := range sample.Patients(9, 1050) {
 		in.Write(p)
@@ -149,6 +153,7 @@ func TestAUserWhoIsDisabledDuringAnExportGetsNoMore(t *testing.T) {
 }
 
 func TestCSVIsGuardedAgainstFormulas(t *testing.T) {
+	t.Parallel()
 	d, _, _ := withPatients(t, resource("1", `,"name":[{"family":"=HYPERLINK(\"x\")","given":["@SUM","b\"c, d"]}],"telecom":[{"system":"phone","value":"+1 555-0100"},{"system":"email","value":"-x@example.org"}],"address":[{"city":"Two, Towns"}]`)+resource("2", ""))
 	rows, err := csv.NewReader(strings.NewReader(exported(t, d, db.FormatCSV))).ReadAll()
 	if err != nil || len(rows) != 3 || strings.Join(rows[0], ",") != "id,mrn,family,given,birth_date,gender,phone,email,city,status,updated" {

@@ -31,6 +31,7 @@ func load(t *testing.T, d *db.DB, text string) (db.ImportReport, []string) {
 }
 
 func TestImportingAgainUpdates(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	one, two := resource("1", `,"name":[{"family":"Abel"}]`), resource("2", `,"name":[{"family":"Baker"}]`)
@@ -60,6 +61,7 @@ func TestImportingAgainUpdates(t *testing.T) {
 }
 
 func TestABadLineIsRejectedWithItsNumberAndTheRestGoesIn(t *testing.T) {
+	t.Parallel()
 	d, _ := dbtest.Open(t)
 	text := resource("1", ``) + "{\"resourceType\":\"Patient\",\n" + "\n" + `{"resourceType":"Observation"}` + "\r\n" +
 		`{"resourceType":"Patient","birthDate":"1974-02-31"}` + "\n" + `{"name":"nothing"}` + "\n" + `[1]` + "\n" +
@@ -80,6 +82,7 @@ func TestABadLineIsRejectedWithItsNumberAndTheRestGoesIn(t *testing.T) {
 }
 
 func TestNoPatientIsLostHoweverOdd(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "viewer")
@@ -125,6 +128,7 @@ func TestNoPatientIsLostHoweverOdd(t *testing.T) {
 }
 
 func TestResourcesWithoutAnIDAreEachAPatient(t *testing.T) {
+	t.Parallel()
 	d, _ := dbtest.Open(t)
 	same := `{"resourceType":"Patient","name":[{"text":"Baby"}]}` + "\n"
 	text := same + same + `{"resourceType":"Patient"}` + "\n"
@@ -140,6 +144,7 @@ func TestResourcesWithoutAnIDAreEachAPatient(t *testing.T) {
 }
 
 func TestTheSamePatientTwiceInAFileIsTheLaterOne(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	r, _ := load(t, d, resource("1", `,"name":[{"family":"First"}]`)+resource("2", ``)+resource("1", `,"name":[{"family":"Second"}]`))
 	if r != (db.ImportReport{Created: 2, Updated: 1}) {
@@ -151,6 +156,7 @@ func TestTheSamePatientTwiceInAFileIsTheLaterOne(t *testing.T) {
 }
 
 func TestBundlesOfEachKindAndPackedFiles(t *testing.T) {
+	t.Parallel()
 	bundle := func(kind string) string {
 		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[
 			{"fullUrl":"urn:uuid:aaaaaaaa-0000-4000-8000-000000000001","resource":{"resourceType":"Patient","name":[{"family":"Abel"}]},"request":{"method":"POST","url":"Patient"}},
@@ -185,6 +191,7 @@ func TestBundlesOfEachKindAndPackedFiles(t *testing.T) {
 }
 
 func TestTwoImportsAtOnceDoNotBlockEachOther(t *testing.T) {
+	t.Parallel()
 	var all [][]byte
 	for p := range sample.Patients(5, 3000) {
 		all = append(all, p)
@@ -212,6 +219,7 @@ func TestTwoImportsAtOnceDoNotBlockEachOther(t *testing.T) {
 }
 
 func TestAFileThatBreaksOffKeepsWhatCameBefore(t *testing.T) {
+	t.Parallel()
 	var gz bytes.Buffer
 	w := gzip.NewWriter(&gz)
 	for p := range sample.Patients(5, 2000) {
@@ -230,6 +238,7 @@ func TestAFileThatBreaksOffKeepsWhatCameBefore(t *testing.T) {
 }
 
 func TestWhatMakesABundlesEntryTheSamePatient(t *testing.T) {
+	t.Parallel()
 	bundle := func(entries ...string) string {
 		var all []string
 		for i := 0; i < len(entries); i += 2 {
@@ -258,6 +267,7 @@ func TestWhatMakesABundlesEntryTheSamePatient(t *testing.T) {
 }
 
 func TestImportingInEveryModeThatAnAddressMayAskFor(t *testing.T) {
+	t.Parallel()
 	url := dbtest.URL(t)
 	for i, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		d := dbtest.OpenURL(t, url+"&default_query_exec_mode="+mode, time.Hour)
@@ -269,6 +279,7 @@ func TestImportingInEveryModeThatAnAddressMayAskFor(t *testing.T) {
 }
 
 func TestAVeryLongNameIsKeptWholeAndShownShort(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("Ä", 100_000)
 	d, c, v := withPatients(t, resource("1", `,"name":[{"family":"`+long+`"}]`))
 	l, err := d.ListPatients(context.Background(), v, db.ListQuery{Sort: db.SortName})

@@ -60,6 +60,7 @@ func expect(t *testing.T, what, got, want string) {
 }
 
 func TestWhatWasChangedHereIsNeverOverwritten(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	imports := func(families ...string) db.ImportReport {
@@ -104,6 +105,7 @@ func TestWhatWasChangedHereIsNeverOverwritten(t *testing.T) {
 }
 
 func TestAPatientMadeHereCountsAsChangedHere(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("1", "Abel")+named("2", "Baker"))
 	must(t, c, `UPDATE patients SET imported_sha = NULL, import_id = NULL`)
 	if r, _ := load(t, d, named("1", "Abel")+named("2", "Bauer")); r != (db.ImportReport{Unchanged: 1, Conflicts: 1}) {
@@ -116,6 +118,7 @@ func TestAPatientMadeHereCountsAsChangedHere(t *testing.T) {
 
 // TestAnEditDuringAnImportIsNeverLost lets one patient be edited over and over while imports go on.
 func TestAnEditDuringAnImportIsNeverLost(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("1", "Start"))
 	done := make(chan struct{})
 	go func() {
@@ -145,6 +148,7 @@ func TestAnEditDuringAnImportIsNeverLost(t *testing.T) {
 }
 
 func TestADryRunTellsAllAndWritesNothing(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("1", "Abel")+named("2", "Baker"))
 	editedByHand(t, c, "2", "Bauer")
 	everything := func() string {
@@ -165,6 +169,7 @@ func TestADryRunTellsAllAndWritesNothing(t *testing.T) {
 }
 
 func TestManyOfOnePatientInAFileEndWithTheLast(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	var text strings.Builder
 	for i := range 6000 { // more than a batch, so that several are under way at once
@@ -179,6 +184,7 @@ func TestManyOfOnePatientInAFileEndWithTheLast(t *testing.T) {
 }
 
 func TestImportsAreListedWithWhatTheyDid(t *testing.T) {
+	t.Parallel()
 	d, _, _ := withPatients(t, named("1", "Abel")+named("2", "Baker"))
 	im, err := d.BeginImport(context.Background(), db.ImportOptions{Actor: "command line: ada"})
 	if err != nil {
@@ -206,6 +212,7 @@ func TestImportsAreListedWithWhatTheyDid(t *testing.T) {
 }
 
 func TestAnImportCanBeTakenBack(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("kept", "Abel")+named("updated", "Baker")+named("edited", "Cooper"))
 	editedByHand(t, c, "edited", "Cox")
 	load(t, d, named("kept", "Abel")+named("updated", "Bauer")+named("edited", "Conflict")+named("new", "Dorn")+named("mine", "Frank")+
@@ -245,6 +252,7 @@ func TestAnImportCanBeTakenBack(t *testing.T) {
 }
 
 func TestWhatALaterImportBroughtAgainIsNotTakenBack(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("both", "Abel")+named("one", "Baker"))
 	load(t, d, named("both", "Abel")+named("two", "Cooper"))
 	for range 2 {
@@ -276,6 +284,7 @@ func TestWhatALaterImportBroughtAgainIsNotTakenBack(t *testing.T) {
 }
 
 func TestAConflictGoesOnlyWithTheLastImportThatBroughtIt(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("1", "Abel"))
 	editedByHand(t, c, "1", "Adler")
 	var told []string
@@ -310,6 +319,7 @@ func TestAConflictGoesOnlyWithTheLastImportThatBroughtIt(t *testing.T) {
 }
 
 func TestImportsAndUndoesKeepOutOfEachOthersWay(t *testing.T) {
+	t.Parallel()
 	d, c, _ := withPatients(t, named("1", "Abel"))
 	load(t, d, named("2", "Baker"))
 	im, err := d.BeginImport(context.Background(), db.ImportOptions{Actor: "test"})
@@ -336,6 +346,7 @@ func TestImportsAndUndoesKeepOutOfEachOthersWay(t *testing.T) {
 }
 
 func TestTakingBackGoesOnWhereItWasCutOff(t *testing.T) {
+	t.Parallel()
 	var first, second strings.Builder
 	for i := range 2500 {
 		first.WriteString(named(fmt.Sprint(i), "Before"))
@@ -360,6 +371,7 @@ func TestTakingBackGoesOnWhereItWasCutOff(t *testing.T) {
 }
 
 func TestAnImportThatCrashedCanBeTakenBack(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -390,6 +402,7 @@ func TestAnImportThatCrashedCanBeTakenBack(t *testing.T) {
 }
 
 func TestRejectsCanBeMendedAndImported(t *testing.T) {
+	t.Parallel()
 	d, _ := dbtest.Open(t)
 	var rejects bytes.Buffer
 	text := named("1", "Abel") + `{"resourceType":"Patient","id":"2","birthDate":"1974-02-31"}` + "\nnonsense\n" + named("3", "Cooper")
@@ -407,6 +420,7 @@ func TestRejectsCanBeMendedAndImported(t *testing.T) {
 
 // TestNothingOfAPatientStaysBehind is for whoever empties the table by hand: no foreign key does it any more.
 func TestNothingOfAPatientStaysBehind(t *testing.T) {
+	t.Parallel()
 	for _, sql := range []string{`DELETE FROM patients`, `TRUNCATE patients`, `TRUNCATE patient_resources, patients`} {
 		url := dbtest.URL(t)
 		d, c := dbtest.OpenURL(t, url, time.Hour), dbtest.Conn(t, url)
@@ -426,6 +440,7 @@ func TestNothingOfAPatientStaysBehind(t *testing.T) {
 }
 
 func TestAnImportIsTakenBackOverOneConnection(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	var all strings.Builder
 	for i := range 5000 { // after so many the tables are tidied

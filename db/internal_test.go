@@ -8,6 +8,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// Tests run side by side, each on its database, but for those that change what all of the package reads, as the functions here
+// do, those that fill the queue of passwords, and those that look at what the server does for all: they come before, one after
+// the other.
+
 // SetReach shortens how far ways to matches are followed, for the rest of a test.
 func SetReach(t *testing.T, some, long, share int) {
 	before := reach
@@ -15,10 +19,12 @@ func SetReach(t *testing.T, some, long, share int) {
 	reach.some, reach.long, reach.share = some, long, share
 }
 
-// SetCost makes hashes cheap for the rest of a test, where many are made and none is what is tested.
-func SetCost(t *testing.T, cost int) {
-	t.Cleanup(func() { bcryptCost = todaysCost })
-	bcryptCost = cost
+// TodaysCost makes hashes cost what they cost in the program, for the rest of a test. All other tests have them cheap: see
+// dbtest.CheapPasswords.
+func TodaysCost(t *testing.T) {
+	before := bcryptCost
+	t.Cleanup(func() { bcryptCost = before })
+	bcryptCost = todaysCost
 }
 
 // SetSealPortion makes blocks smaller for the rest of a test.

@@ -14,6 +14,7 @@ import (
 var shell = db.By{Shell: "test"}
 
 func TestALinkWorksOnceHoweverManyUseItAtOnce(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -48,6 +49,7 @@ func TestALinkWorksOnceHoweverManyUseItAtOnce(t *testing.T) {
 
 // TestALinkIsUsedWhileAnotherIsMade has both at once, which hold the same rows: one of them comes first, and none fails.
 func TestALinkIsUsedWhileAnotherIsMade(t *testing.T) {
+	db.TodaysCost(t) // using a link must take a while
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	addUser(t, dbtest.Conn(t, url), "ada", "clinician")
@@ -78,6 +80,7 @@ func TestALinkIsUsedWhileAnotherIsMade(t *testing.T) {
 }
 
 func TestLinksOfUsersWhoMayNotGetIn(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)

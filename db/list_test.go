@@ -39,6 +39,7 @@ func mrn(value string) string {
 }
 
 func TestTheBestMatchComesFirstAndIsMarked(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		called("1", "Marsh", "Zoe", "")+called("2", "Abel", "Mary", "")+
 		resource("3", `,"name":[{"family":"Babel","given":["Zed","Marius"]}]`)+
@@ -59,6 +60,7 @@ func TestTheBestMatchComesFirstAndIsMarked(t *testing.T) {
 }
 
 func TestTwoWordsFindEachOtherInEitherOrder(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		called("1", "de la Cruz", "Juan", "")+called("2", "Cruz", "Juan", "")+called("3", "Juanes", "Cruzita", "")+called("4", "Santacruz", "San Juan", "")+
 		called("5", "Cruz", "Maria", "")+called("6", "Smith", "Juan", ""))
@@ -86,6 +88,7 @@ func TestTwoWordsFindEachOtherInEitherOrder(t *testing.T) {
 }
 
 func TestThePhonesLastDigitsFindAPatientByAnyPhone(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		called("1", "One", "A", `,"telecom":[{"system":"phone","value":"+1 (555) 010-4477"},{"system":"sms","value":"555-0199"}]`)+
 		called("2", "Two", "B", `,"telecom":[{"system":"phone","value":"5550104478"},{"system":"phone","use":"old","value":"555-0100"}]`))
@@ -99,6 +102,7 @@ func TestThePhonesLastDigitsFindAPatientByAnyPhone(t *testing.T) {
 }
 
 func TestFiltersLetThroughWhatTheySay(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		called("1", "Aa", "Full", `,"birthDate":"1974-12-25","gender":"female"`)+called("2", "Ab", "Month", `,"birthDate":"1974-12","gender":"male","active":false`)+
 		called("3", "Ac", "Year", `,"birthDate":"1974","gender":"other","deceasedBoolean":true`)+called("4", "Ad", "None", `,"gender":"unknown"`)+
@@ -240,6 +244,7 @@ func walkPages(t *testing.T, d *db.DB, v db.Viewer, q db.ListQuery, backwards bo
 }
 
 func TestAMisspeltNameFindsSimilarOnes(t *testing.T) {
+	t.Parallel()
 	d, c, v := withPatients(t, ""+
 		called("1", "Smith", "John", `,"birthDate":"1974-12-25"`)+called("2", "Jónsdóttir", "Guðrún", "")+resource("3", `,"name":[{"family":"García López","given":["María","José"]}]`)+
 		called("4", "Ek", "Bo", ""))
@@ -271,6 +276,7 @@ func TestAMisspeltNameFindsSimilarOnes(t *testing.T) {
 
 // TestTheDatabaseKeepsSearchRight writes patients past the program: what finds them follows by itself.
 func TestTheDatabaseKeepsSearchRight(t *testing.T) {
+	t.Parallel()
 	d, c, v := withPatients(t, called("1", "Marsh", "Zoe Ann", `,"telecom":[{"system":"phone","value":"555-0147"}]`))
 	finds := func(what, text string, want int) {
 		t.Helper()

@@ -19,6 +19,7 @@ import (
 
 // TestWhatTakingMigrationsBackLosesIsNamedBeforeItIsLost compares what is named with what is then gone from the catalog.
 func TestWhatTakingMigrationsBackLosesIsNamedBeforeItIsLost(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.URL(t)
 	c, m := dbtest.Conn(t, url), dbtest.Migrator(url)
 	must(t, c, `INSERT INTO users (username, password_hash) VALUES ('ada', 'x'), ('bob', 'y')`)
@@ -97,6 +98,7 @@ func catalog(t *testing.T, c *pgx.Conn) map[string]bool {
 }
 
 func TestMoreMigrationsThanStandAreRefusedAndNothingIsTakenBack(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.URL(t)
 	m := dbtest.Migrator(url)
 	names, err := fs.Glob(m.Files, "*.up.sql")

@@ -94,7 +94,8 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 	}
 	_, err = conn.Exec(ctx, strings.ReplaceAll(`
 		GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, ended_sessions, patients, patient_resources, patient_terms,
-			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts TO role;
+			patient_versions, patient_conflicts, patient_confirmations, imports, sign_in_throttle, known_devices, account_links, drafts,
+			user_preferences TO role;
 		GRANT SELECT, INSERT ON name_words, name_typos TO role;
 		REVOKE ALL ON audit_events, audit_seals, audit_patients, audit_patients_made FROM role;
 		REVOKE ALL ON SEQUENCE audit_events_id_seq FROM role;

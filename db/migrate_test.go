@@ -59,6 +59,7 @@ func must(t *testing.T, c *pgx.Conn, sql string, args ...any) {
 }
 
 func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	m := dbtest.Migrator(url)
 	newest, err := m.Newest()
@@ -91,6 +92,7 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 }
 
 func TestAForeignTableInTheWayIsNamedAndNothingIsChanged(t *testing.T) {
+	t.Parallel()
 	for table, ddl := range map[string]string{
 		"patients":          `CREATE TABLE patients (id serial, name text)`,
 		"sessions":          `CREATE TABLE sessions (sid text)`,
@@ -115,6 +117,7 @@ func TestAForeignTableInTheWayIsNamedAndNothingIsChanged(t *testing.T) {
 }
 
 func TestManyProcessesMigrateAtOnce(t *testing.T) {
+	t.Parallel()
 	url := dbtest.EmptyURL(t)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -128,6 +131,7 @@ func TestManyProcessesMigrateAtOnce(t *testing.T) {
 }
 
 func TestASchemaNewerThanTheProgramIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	files := realMigrations(t)
 	newer := realMigrations(t)
@@ -148,6 +152,7 @@ func TestASchemaNewerThanTheProgramIsLeftAlone(t *testing.T) {
 }
 
 func TestAFailedMigrationIsRolledBackAndRunsAgainWhenMended(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	files := realMigrations(t)
 	files["000900_broken.up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE half (id integer);\nSELECT no_such_function();")}
@@ -211,6 +216,7 @@ func killWhileMigrating(t *testing.T, url string, env ...string) {
 }
 
 func TestAKillInTheMiddleOfAMigrationIsRepairedByTheNextStart(t *testing.T) {
+	t.Parallel()
 	url := dbtest.EmptyURL(t)
 	killWhileMigrating(t, url)
 	files := withSlow(`CREATE TABLE slow (id integer);`, `DROP TABLE slow;`)
@@ -225,6 +231,7 @@ func TestAKillInTheMiddleOfAMigrationIsRepairedByTheNextStart(t *testing.T) {
 }
 
 func TestAKillInTheMiddleOfGoingDownIsRepairedByTheNextStart(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	quick := withSlow(`CREATE TABLE slow (id integer);`, `DROP TABLE slow;`)
 	if err := migrator(url, quick).Up(ctx); err != nil {
@@ -242,6 +249,7 @@ func TestAKillInTheMiddleOfGoingDownIsRepairedByTheNextStart(t *testing.T) {
 }
 
 func TestMigratingFindsTheSamePhonesAsAnImport(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.URL(t)
 	d, c := dbtest.OpenURL(t, url, time.Hour), dbtest.Conn(t, url)
 	phones := func(id, telecom string) string { return resource(id, `,"telecom":`+telecom) }
@@ -266,6 +274,7 @@ func TestMigratingFindsTheSamePhonesAsAnImport(t *testing.T) {
 }
 
 func TestAMigrationWaitsForATableInUseAndDoesNotGiveUp(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)
 	predecessor(t, c)
@@ -285,6 +294,7 @@ func TestAMigrationWaitsForATableInUseAndDoesNotGiveUp(t *testing.T) {
 }
 
 func TestAUsersTableThatWouldNotBeAdoptedStopsTheStart(t *testing.T) {
+	t.Parallel()
 	url := dbtest.EmptyURL(t)
 	c := dbtest.Conn(t, url)
 	predecessor(t, c)

@@ -81,7 +81,7 @@ func verifyPassword(hash, password string) (ok, rehash bool) {
 	case len(p) > bcryptBytes: // ours never hashes that many this way: x/crypto would look at the first 72 only
 		compare = false
 	}
-	if len(password) > maxPasswordBytes || strings.ContainsRune(password, 0) || !utf8.ValidString(password) {
+	if len(password) > MaxPasswordBytes || strings.ContainsRune(password, 0) || !utf8.ValidString(password) {
 		p, compare = nil, false // bcrypt repeats its key around the NUL that ends it: "a" would pass as "a\x00a"
 	}
 	if !compare {

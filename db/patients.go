@@ -52,13 +52,25 @@ func (c patientColumns) patient() Patient {
 type PatientPage struct {
 	Who
 	Patient
-	Detail   fhir.Detail
-	Version  int
-	History  []Version    // the newest, which is the current one, first
-	More     bool         // there are older ones than History holds
-	Conflict *Conflict    // nil when there is none
-	Seen     []AuditEvent // the latest events of the patient, for administrators alone
+	Detail    fhir.Detail
+	Namesakes int // other patients with the same family and given names, either way round; MostNamesakes is that many or more
+	Version   int
+	History   []Version    // the newest, which is the current one, first
+	More      bool         // there are older ones than History holds
+	Conflict  *Conflict    // nil when there is none
+	Seen      []AuditEvent // the latest events of the patient, for administrators alone
 }
+
+// MostNamesakes is how far patients of one name are counted.
+const MostNamesakes = 10
+
+// namesakesColumn counts along patients_name, which the names that one patient has lead into.
+const namesakesColumn = `CASE WHEN p.family IS NULL AND p.given IS NULL THEN 0 ELSE (SELECT count(*) FROM (
+		(SELECT 1 FROM patients o WHERE o.family_key = p.family_key AND o.given_key = p.given_key AND o.id <> p.id LIMIT 10)
+		UNION ALL
+		(SELECT 1 FROM patients o WHERE o.family_key = p.given_key AND o.given_key = p.family_key AND p.given_key <> p.family_key LIMIT 10)
+		LIMIT 10
+	) n) END AS namesakes`
 
 // OpenPatient reads one patient and records that the patient was opened. An id that is not a UUID, or that no patient
 // has, is ErrNotFound.
@@ -66,7 +78,8 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	type row struct {
 		Who
 		patientColumns
-		Version *int
+		Version   *int
+		Namesakes *int
 		author
 		Resource         *string
 		History          *string
@@ -81,7 +94,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 	}
 	rows, err := d.pool.Query(ctx, open.cte+`, opened AS MATERIALIZED (
 		SELECT p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
-		       p.version, p.updated_by, p.import_id, r.resource::text AS resource, `+historyColumn+`::text AS history,
+		       p.version, p.updated_by, p.import_id, r.resource::text AS resource, `+historyColumn+`::text AS history, `+namesakesColumn+`,
 		       c.import_id AS conflict_import, c.received_at AS conflict_received, c.resource::text AS conflict_resource
 		FROM patients p JOIN patient_resources r ON r.patient_id = p.id LEFT JOIN patient_conflicts c ON c.patient_id = p.id
 		WHERE p.id = @id::uuid AND (SELECT allowed FROM viewer)
@@ -92,7 +105,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		FROM viewer v WHERE v.allowed
 	)
 	SELECT `+whoColumns+`, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at,
-	       p.version, p.updated_by, p.import_id, p.resource, p.history, p.conflict_import, p.conflict_received, p.conflict_resource
+	       p.version, p.namesakes, p.updated_by, p.import_id, p.resource, p.history, p.conflict_import, p.conflict_received, p.conflict_resource
 	FROM viewer v LEFT JOIN opened p ON true`, args)
 	if err != nil {
 		return PatientPage{}, fmt.Errorf("open the patient: %w", err)
@@ -109,7 +122,7 @@ func (d *DB) OpenPatient(ctx context.Context, v Viewer, id string) (PatientPage,
 		return page, ErrNotFound
 	}
 	resource := []byte(*r.Resource)
-	page.Patient, page.Version = r.patient(), *r.Version
+	page.Patient, page.Version, page.Namesakes = r.patient(), *r.Version, *r.Namesakes
 	if page.Detail, err = fhir.ParseDetail(resource); err != nil {
 		return page, fmt.Errorf("open the patient: %w", err)
 	}

@@ -35,6 +35,7 @@ func resource(id, rest string) string {
 }
 
 func TestSearchFindsAnyWordOfANameFromItsStart(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		resource("1", `,"name":[{"family":"O'Brien-Smythe","given":["Mary","Ann"]}],"birthDate":"1974-12-25"`)+
 		resource("2", `,"name":[{"family":"de la Cruz","given":["José"]},{"use":"maiden","family":"Ångström"}],"birthDate":"1974-12"`)+
@@ -84,6 +85,7 @@ func TestSearchFindsAnyWordOfANameFromItsStart(t *testing.T) {
 var nameToID = map[string]string{"O'Brien-Smythe, Mary Ann": "1", "de la Cruz, José": "2", "王小明": "3", "Søndergård, Łukasz": "4", "100% _Wild_": "5", "Иванова, Мария": "6", "Unnamed": "7"}
 
 func TestWhatIsMissingComesLast(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, ""+
 		resource("none", ``)+resource("name-only", `,"name":[{"family":"Zyzzyva"}]`)+
 		resource("chinese", `,"name":[{"text":"王小明"}],"birthDate":"1990","identifier":[{"type":{"coding":[{"code":"MR"}]},"value":"9"}]`)+
@@ -106,6 +108,7 @@ func TestWhatIsMissingComesLast(t *testing.T) {
 }
 
 func TestAListIsRecordedWithThePatientsItShows(t *testing.T) {
+	t.Parallel()
 	var all bytes.Buffer
 	for p := range sample.Patients(3, 60) {
 		all.Write(append(p, '\n'))
@@ -137,6 +140,7 @@ func TestAListIsRecordedWithThePatientsItShows(t *testing.T) {
 }
 
 func TestCountingStopsAtTheCap(t *testing.T) {
+	t.Parallel()
 	d, c, v := withPatients(t, resource("1", ``))
 	must(t, c, `INSERT INTO patients (display_name, family_key, given_key, mrn_key, words, resource_sha)
 		SELECT 'x', 'x', 'x', 'x', ' x', '' FROM generate_series(1, 1500)`)
@@ -154,6 +158,7 @@ func TestCountingStopsAtTheCap(t *testing.T) {
 }
 
 func TestAStateMadeForAnotherUserShowsNothing(t *testing.T) {
+	t.Parallel()
 	d, _, v := withPatients(t, resource("1", ``))
 	who, err := d.Whoami(context.Background(), v)
 	if err != nil {
@@ -165,5 +170,39 @@ func TestAStateMadeForAnotherUserShowsNothing(t *testing.T) {
 	l, err := d.ListPatients(context.Background(), v, db.ListQuery{Sort: db.SortName, UserID: who.UserID + 1})
 	if !errors.Is(err, db.ErrForeignList) || len(l.Rows) != 0 || l.Found != 0 {
 		t.Errorf("another's: %d rows, %v", len(l.Rows), err)
+	}
+}
+
+func TestOthersOfTheSameNameAreCountedAlongAnIndex(t *testing.T) {
+	named := func(id, family, given string) string {
+		return resource(id, fmt.Sprintf(`,"name":[{"family":%q,"given":[%q]}],"identifier":[{"type":{"coding":[{"code":"MR"}]},"value":%q}]`, family, given, id))
+	}
+	all := named("1", "García", "José") + named("2", "garcia", "JOSE") + named("3", "Jose", "Garcia") + named("4", "Garcia", "Josefa") + resource("5", `,"identifier":[{"type":{"coding":[{"code":"MR"}]},"value":"5"}]`) + resource("6", "") +
+		resource("7", `,"name":[{"family":"Garcia"}],"identifier":[{"type":{"coding":[{"code":"MR"}]},"value":"7"}]`)
+	d, c, v := withPatients(t, all)
+	count := func(key string) int {
+		t.Helper()
+		var id string
+		if err := c.QueryRow(context.Background(), `SELECT id::text FROM patients WHERE mrn = $1`, key).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		p, err := d.OpenPatient(context.Background(), v, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Namesakes
+	}
+	for key, want := range map[string]int{"1": 2, "2": 2, "3": 2, "4": 0, "5": 0, "7": 0} {
+		if got := count(key); got != want {
+			t.Errorf("patient %s: %d others, want %d", key, got, want)
+		}
+	}
+	for i := range 12 {
+		if _, err := d.ImportPatients(context.Background(), strings.NewReader(named(fmt.Sprint("more", i), "García", "José")), db.ImportOptions{Actor: "test", Rejected: func(string, string) {}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := count("1"); got != db.MostNamesakes {
+		t.Errorf("of many: %d", got)
 	}
 }

@@ -16,18 +16,26 @@ import (
 const (
 	// MinPasswordLength is in characters: SP 800-63B-4, 3.1.1.2, for a password that stands alone.
 	MinPasswordLength = 15
-	maxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
+	MaxPasswordBytes  = 4096 // far above anyone's passphrase; only bounds the work
 )
 
 // Why a new password is refused, and what to do.
 var (
-	errNotText   = errors.New("the password holds bytes that are not text; type it again")
-	errCommon    = errors.New("this password is one of those that are tried first; choose several words that have nothing to do with each other")
-	errGuessable = errors.New("this password would be guessed quickly: it is made of common words, sequences or repetitions; " +
+	ErrPasswordText      = errors.New("the password holds bytes that are not text; type it again")
+	ErrPasswordCommon    = errors.New("this password is one of those that are tried first; choose several words that have nothing to do with each other")
+	ErrPasswordGuessable = errors.New("this password would be guessed quickly: it is made of common words, sequences or repetitions; " +
 		"add two or three words that have nothing to do with each other")
-	errOwnWords = errors.New("this password is made of your own name or address, or of words that belong to this place; " +
+	ErrPasswordOwnWords = errors.New("this password is made of your own name or address, or of words that belong to this place; " +
 		"leave them out, or add three or four words that have nothing to do with them")
+	ErrPasswordTooLong = fmt.Errorf("the password must have at most %d bytes; make it shorter", MaxPasswordBytes)
 )
+
+// PasswordTooShort is a password of fewer than MinPasswordLength characters.
+type PasswordTooShort struct{ Has int }
+
+func (p PasswordTooShort) Error() string {
+	return fmt.Sprintf("the password must have at least %d characters, and this one has %d; several words are easy to remember", MinPasswordLength, p.Has)
+}
 
 // contextWords are the product's own (ASVS 6.1.2); the user's and the clinic's come with each call.
 var contextWords = []string{"chartroom", "patient", "patients", "aptible"}
@@ -46,13 +54,13 @@ func CheckPassword(password string, words ...string) error {
 	own := ownWords(slices.Concat(contextWords, words))
 	switch {
 	case slices.Contains(own, lower):
-		return errOwnWords
+		return ErrPasswordOwnWords
 	case commonWords().has(lower):
-		return errCommon
+		return ErrPasswordCommon
 	case estimate(password, nil) < strongBits:
-		return errGuessable
+		return ErrPasswordGuessable
 	case estimate(password, own) < strongBits:
-		return errOwnWords
+		return ErrPasswordOwnWords
 	}
 	return nil
 }
@@ -75,14 +83,13 @@ func SuggestPassphrase() (string, error) {
 // checkLength is the part of the policy that also holds for a password that is hashed anew at sign-in.
 func checkLength(password string) error {
 	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
-		return errNotText
+		return ErrPasswordText
 	}
-	if len(password) > maxPasswordBytes {
-		return fmt.Errorf("the password must have at most %d bytes; make it shorter", maxPasswordBytes)
+	if len(password) > MaxPasswordBytes {
+		return ErrPasswordTooLong
 	}
 	if n := utf8.RuneCountInString(norm.NFC.String(password)); n < MinPasswordLength {
-		return fmt.Errorf("the password must have at least %d characters, and this one has %d; several words are easy to remember",
-			MinPasswordLength, n)
+		return PasswordTooShort{n}
 	}
 	return nil
 }

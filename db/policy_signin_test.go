@@ -8,6 +8,7 @@ import (
 
 // TestAPasswordNeverGrowsTooOld: none is asked to be changed because of its age (ASVS 6.2.10).
 func TestAPasswordNeverGrowsTooOld(t *testing.T) {
+	t.Parallel()
 	o := openDoor(t)
 	must(t, o.conn, `UPDATE users SET created_at = now() - interval '20 years', updated_at = now() - interval '20 years'`)
 	if in := o.want("in", "ada", goodPassword, elsewhere, ""); in.Weak != nil {
@@ -17,6 +18,7 @@ func TestAPasswordNeverGrowsTooOld(t *testing.T) {
 
 // TestAFreshDatabaseLetsNobodyIn: there is no account that everybody knows (ASVS 6.3.2).
 func TestAFreshDatabaseLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	o := door{t, d, dbtest.Conn(t, url)}
 	for _, name := range []string{"admin", "administrator", "root", "chartroom", "postgres", "demo"} {

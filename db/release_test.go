@@ -58,6 +58,7 @@ func describe(ctx context.Context, c *pgx.Conn, sql string) (statement, error) {
 // TestThePreviousReleaseRunsOnThisSchema prepares all that the previous release asks for on the newest schema, and compares what it
 // takes and gives: so the earlier program can be put back without touching the database, and both can run beside each other.
 func TestThePreviousReleaseRunsOnThisSchema(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.URL(t)
 	c := dbtest.Conn(t, url)
 	if *update {
@@ -84,6 +85,7 @@ func TestThePreviousReleaseRunsOnThisSchema(t *testing.T) {
 
 // TestAStatementThatNoLongerFitsIsFound: the test above would notice a column that is gone, or has another type.
 func TestAStatementThatNoLongerFitsIsFound(t *testing.T) {
+	t.Parallel()
 	ctx, c := context.Background(), dbtest.Conn(t, dbtest.URL(t))
 	const sql = `SELECT username, session_epoch FROM users WHERE id = $1`
 	was, err := describe(ctx, c, sql)

@@ -50,6 +50,7 @@ func TestPostgreSQLsOwnLogHoldsNoValues(t *testing.T) {
 }
 
 func TestWhatIsLoggedOfAnErrorQuotesNoValue(t *testing.T) {
+	t.Parallel()
 	for code, shown := range map[string]bool{"22007": false, "22P02": false, "23505": false, "P0001": false, "XX000": false, "": false, "42P01": true, "53100": true, "57014": true} {
 		err := fmt.Errorf("list patients: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: "it says Xyzzy", TableName: "patients"})
 		text := db.Loggable(err)

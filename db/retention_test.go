@@ -42,6 +42,7 @@ func present(t *testing.T, c *pgx.Conn, month string) bool {
 }
 
 func TestMonthsBeyondTheRetentionGoTheOldestFirstAndEachIsRecorded(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	at := months(t, c, 80, 75, 74, 70) // 2192 days are 72 months and a little
@@ -68,6 +69,7 @@ func TestMonthsBeyondTheRetentionGoTheOldestFirstAndEachIsRecorded(t *testing.T)
 }
 
 func TestAMonthWithAnEventThatIsNotSealedStaysAndSoDoTheLaterOnes(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	at := months(t, c, 80, 79, 78)
@@ -82,6 +84,7 @@ func TestAMonthWithAnEventThatIsNotSealedStaysAndSoDoTheLaterOnes(t *testing.T) 
 }
 
 func TestThePartitionsAreMadeAheadWithoutARestart(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	last := value[string](t, c, `SELECT to_char(now() AT TIME ZONE 'UTC' + interval '24 months', 'YYYYMM')`)
@@ -109,6 +112,7 @@ func refusedChanges(t *testing.T, c *pgx.Conn, table, with string, statements ..
 }
 
 func TestEventsWithoutAMonthsPartitionAreKeptAndPutInPlaceLater(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `DO $$ DECLARE name text; BEGIN
@@ -148,6 +152,7 @@ func TestEventsWithoutAMonthsPartitionAreKeptAndPutInPlaceLater(t *testing.T) {
 }
 
 func TestAFailureInHousekeepingKeepsTheRestFromNothing(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	must(t, c, `ALTER FUNCTION audit_events_make_partitions(integer) RENAME TO gone`)
@@ -163,6 +168,7 @@ func TestAFailureInHousekeepingKeepsTheRestFromNothing(t *testing.T) {
 }
 
 func TestNobodyButTheOwnerKeepsEventsForLessThanSixYears(t *testing.T) {
+	t.Parallel()
 	d, c, app := twoRoles(t)
 	// The migrations' own events are from before those that the test gives another age.
 	must(t, c, `SET session_replication_role = replica`)
@@ -211,6 +217,7 @@ func twoRoles(t *testing.T) (d *db.DB, owner *pgx.Conn, app string) {
 }
 
 func TestWithARoleOfItsOwnTheProgramCanOnlyAddEvents(t *testing.T) {
+	t.Parallel()
 	d, c, app := twoRoles(t)
 	if err := d.Housekeep(context.Background()); err != nil { // which may make partitions, and must not open them
 		t.Fatal(err)
@@ -232,6 +239,7 @@ func TestWithARoleOfItsOwnTheProgramCanOnlyAddEvents(t *testing.T) {
 }
 
 func TestWithOneRoleTheTriggersRefuseOnEveryPartition(t *testing.T) {
+	t.Parallel()
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	changes := []string{`UPDATE %s SET actor = 'x'`, `DELETE FROM %s`, `TRUNCATE %s`}

@@ -38,6 +38,7 @@ func TestEveryEventIsSealedAndTheChainIsWhole(t *testing.T) {
 }
 
 func TestSealsCannotBeChangedOrRemoved(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(1, 1)
 	for _, sql := range []string{`UPDATE audit_seals SET events = 7`, `DELETE FROM audit_seals`, `TRUNCATE audit_seals`} {
@@ -48,6 +49,7 @@ func TestSealsCannotBeChangedOrRemoved(t *testing.T) {
 }
 
 func TestWithoutTheChainsKeyNothingIsSealedAndTheLogSaysSoOnce(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	x.grow(1, 2)
 	x.write(2)
@@ -74,6 +76,7 @@ func TestWithoutTheChainsKeyNothingIsSealedAndTheLogSaysSoOnce(t *testing.T) {
 }
 
 func TestWritersSealersRollbacksAndAKilledSealerLeaveEachEventInOneBlock(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	ctx, stop := context.WithCancel(context.Background())
 	var writers, sealers sync.WaitGroup
@@ -137,6 +140,7 @@ func TestWritersSealersRollbacksAndAKilledSealerLeaveEachEventInOneBlock(t *test
 }
 
 func TestEventsAreSealedWhateverTheClockSays(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.grow(2, 3)
 	// A clock that went back by years, and one that went ahead; a huge id that the sequence never gave waits.
@@ -153,6 +157,7 @@ func TestEventsAreSealedWhateverTheClockSays(t *testing.T) {
 }
 
 func TestSealsDoNotDependOnAConnectionsSettings(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t, newAuditKey)
 	x.write(9)
 	x.seal()
@@ -195,6 +200,7 @@ func TestAFloodIsSealedInPortionsAndGapsOutliveThem(t *testing.T) {
 }
 
 func TestAnEventStandsOnStandardOutputBeforeItsBlockIsSealed(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.write(3)
 	must(t, x.c, `INSERT INTO audit_events (action, outcome, actor, recorded) VALUES ('sign-in', 'refused', E'eve\n{"id":9}', '2026-01-02 03:04:05.6Z')`)
@@ -233,6 +239,7 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestTheNewestSealGoesToTheLogAndALostOneIsTold(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	var log dbtest.Buffer
 	s := x.d.NewSealer(nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
@@ -272,6 +279,7 @@ func (p *fullPipe) Write(b []byte) (int, error) {
 }
 
 func TestAStandardOutputThatStandsStillHoldsNothingUpAndMissesNothing(t *testing.T) {
+	t.Parallel()
 	x := newTrail(t)
 	x.write(500) // more than is written at once
 	var pipe fullPipe

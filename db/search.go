@@ -14,8 +14,8 @@ import (
 
 // Limits of what the search box takes. They bound the work of one search.
 const (
-	maxSearchLength = 200 // characters
-	maxSearchWords  = 8
+	MaxSearchLength = 200 // characters
+	MaxSearchWords  = 8
 )
 
 // Search is what was typed into the search box, taken apart at its spaces. A patient matches when every field does; a
@@ -40,7 +40,7 @@ type field struct {
 
 // Errors of ParseSearch, as sentences for the person who typed.
 var (
-	ErrSearchTooLong = fmt.Errorf("that is too much to search for: use at most %d characters and %d words", maxSearchLength, maxSearchWords)
+	ErrSearchTooLong = fmt.Errorf("that is too much to search for: use at most %d characters and %d words", MaxSearchLength, MaxSearchWords)
 	ErrSearchText    = errors.New("that search holds characters that no name, number or date has")
 )
 
@@ -49,11 +49,11 @@ func ParseSearch(text string, monthFirst bool) (Search, error) {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }):
 		return Search{}, ErrSearchText
-	case utf8.RuneCountInString(text) > maxSearchLength:
+	case utf8.RuneCountInString(text) > MaxSearchLength:
 		return Search{}, ErrSearchTooLong
 	}
 	typed := strings.Fields(text)
-	if len(typed) > maxSearchWords {
+	if len(typed) > MaxSearchWords {
 		return Search{}, ErrSearchTooLong
 	}
 	s := Search{phrase: fhir.Key(text)}
@@ -64,7 +64,7 @@ func ParseSearch(text string, monthFirst bool) (Search, error) {
 	var signs int // fields without a letter or a digit, such as the dash in "Smith - Jones"
 	for _, t := range typed {
 		f := field{parts: strings.Fields(fhir.Key(t)), mrn: fhir.MRNKey(t), birth: birthPrefix(t, monthFirst), phone: phoneSearch(t)}
-		if len(f.parts) > maxSearchWords {
+		if len(f.parts) > MaxSearchWords {
 			return Search{}, ErrSearchTooLong
 		}
 		if len(f.parts) == 0 && f.mrn == "" {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestASessionIsFoundUntilItEnds(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, end := range map[string]string{
 		"by its absolute time":      `UPDATE sessions SET expiry = now()`,
@@ -46,6 +47,7 @@ func TestASessionIsFoundUntilItEnds(t *testing.T) {
 }
 
 func TestASessionThatEndedNeverComesBack(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]string{"by a bare DELETE": `DELETE FROM sessions`, "by TRUNCATE": `TRUNCATE sessions`} {
 		t.Run(name, func(t *testing.T) {
 			d, url := dbtest.Open(t)
@@ -71,6 +73,7 @@ func TestASessionThatEndedNeverComesBack(t *testing.T) {
 }
 
 func TestASessionDoesNotComeBackThroughADeleteThatIsNotCommittedYet(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")
@@ -113,6 +116,7 @@ func withKeys(t *testing.T, url string, keys ...string) *db.DB {
 }
 
 func TestASessionMovesToTheNewKeyWhenItIsUsed(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -144,6 +148,7 @@ func TestASessionMovesToTheNewKeyWhenItIsUsed(t *testing.T) {
 }
 
 func TestASessionThatEndedStaysEndedUnderARotatedKey(t *testing.T) {
+	t.Parallel()
 	_, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")
@@ -165,6 +170,7 @@ func TestASessionThatEndedStaysEndedUnderARotatedKey(t *testing.T) {
 }
 
 func TestTokensAreNotInTheDatabase(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")
@@ -179,6 +185,7 @@ func TestTokensAreNotInTheDatabase(t *testing.T) {
 }
 
 func TestOnlyAPersonsActionKeepsASessionAlive(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -203,6 +210,7 @@ func TestOnlyAPersonsActionKeepsASessionAlive(t *testing.T) {
 }
 
 func TestASessionIsRecordedFromItsBeginningToItsEnd(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -232,6 +240,7 @@ func TestASessionIsRecordedFromItsBeginningToItsEnd(t *testing.T) {
 }
 
 func TestHousekeepingKeepsWhatLivesAndTombstonesThatGuard(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
@@ -252,6 +261,7 @@ func TestHousekeepingKeepsWhatLivesAndTombstonesThatGuard(t *testing.T) {
 }
 
 func TestASessionCannotChangeItsUser(t *testing.T) {
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	addUser(t, c, "ada", "clinician")

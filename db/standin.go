@@ -43,7 +43,7 @@ var standInOpening = opening{`
 WITH viewer AS MATERIALIZED (
 	SELECT '00000000-0000-0000-0000-000000000000'::uuid AS session_id, @stand_in::integer AS user_id, now() AS signed_in_at,
 	       @off_until::timestamptz AS session_ends, @stand_in_name::text AS username, NULL::text AS email, 'viewer' AS role,
-	       'viewer' = ANY (@roles::text[]) AS allowed, false AS stale
+	       'viewer' = ANY (@roles::text[]) AS allowed, false AS stale, NULL::jsonb AS preferences
 	WHERE now() < @off_until::timestamptz AND @client::inet <<= ANY (@off_allow::inet[])
 )`, `NULL::integer, v.username, NULL::uuid, @client::inet, @request_id, @program`}
 

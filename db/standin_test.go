@@ -13,6 +13,7 @@ import (
 
 // TestNobodyReadsWithoutASessionButAClientOfTheListWhileSignInIsOff: the statements judge it themselves, whatever a caller says.
 func TestNobodyReadsWithoutASessionButAClientOfTheListWhileSignInIsOff(t *testing.T) {
+	t.Parallel()
 	ctx, url := context.Background(), dbtest.URL(t)
 	c := dbtest.Conn(t, url)
 	load(t, dbtest.OpenURL(t, url, time.Hour), resource("1", `,"name":[{"family":"Abel"}]`))

@@ -14,7 +14,7 @@ import (
 
 // TestEveryReasonForWhichAUserCannotSignInIsNamedWithWhatMendsIt compares what is said with what a sign-in does.
 func TestEveryReasonForWhichAUserCannotSignInIsNamedWithWhatMendsIt(t *testing.T) {
-	db.SetCost(t, bcrypt.MinCost)
+	t.Parallel()
 	d, url := dbtest.Open(t)
 	c := dbtest.Conn(t, url)
 	ctx := context.Background()

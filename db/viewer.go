@@ -28,7 +28,7 @@ type Viewer struct {
 	Idle      bool   // the request is no person's action (a poll): it must not keep the session alive
 	StandIn   bool   // nobody has signed in, and sign-in may be off; see SignInOff
 	Fresh     bool   // what is asked needs a password that was given within the last ConfirmedFor
-	UserID    *int   // where the statement notes whose session it found, for the log of requests; nil: nowhere
+	Found     *Who   // where the statement notes whose session it found, for the log and the language of an answer; nil: nowhere
 }
 
 // ConfirmedFor is how long a password that was given counts for what needs it again (ASVS 7.5).
@@ -45,9 +45,10 @@ type Who struct {
 	Role        string
 	SessionID   string // UUID
 	SignedInAt  time.Time
-	SessionEnds time.Time // absolute end, whatever happens
-	Allowed     bool      // the role is among Viewer.Roles, and the sign-in is fresh where Viewer.Fresh asks for it
-	Stale       bool      // only the latter is missing
+	SessionEnds time.Time    // absolute end, whatever happens
+	Allowed     bool         // the role is among Viewer.Roles, and the sign-in is fresh where Viewer.Fresh asks for it
+	Stale       bool         // only the latter is missing
+	Preferences *Preferences // nil where the user has none
 }
 
 // viewerCTE opens every statement made for a Viewer. It judges the session (alive, not idle for too long, its user
@@ -58,20 +59,20 @@ type Who struct {
 const viewerCTE = `
 WITH viewer AS MATERIALIZED (
 	SELECT s.token, s.id AS session_id, s.user_id, s.created_at AS signed_in_at, s.expiry AS session_ends, s.last_seen_at,
-	       u.username, u.email, u.role, u.role = ANY (@roles::text[]) AND s.created_at > now() - @fresh_for::interval AS allowed,
+	       u.username, u.email, u.role, pr.preferences, u.role = ANY (@roles::text[]) AND s.created_at > now() - @fresh_for::interval AS allowed,
 	       u.role = ANY (@roles::text[]) AND s.created_at <= now() - @fresh_for::interval AS stale,
 	       CASE WHEN s.token <> @token OR NOT @background AND s.last_seen_at <= now() - @touch_every::interval
 	       THEN sessions_touch(s.token, @token, @background) END AS touched,
 	       CASE WHEN (u.role = ANY (@roles::text[])) IS NOT TRUE
 	       THEN access_refused(u.id, u.username::text, s.id, @client::inet, @request_id::text, @program::text, @route::text) END AS denied
-	FROM sessions s JOIN users u ON u.id = s.user_id
+	FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN user_preferences pr ON pr.user_id = s.user_id
 	WHERE s.token = ANY (@tokens::text[]) AND s.expiry > now() AND s.last_seen_at > now() - @idle::interval
 	  AND u.is_active AND u.session_epoch = s.epoch
 	LIMIT 1
 )`
 
 // whoColumns are Who's fields, for the SELECT that closes such a statement.
-const whoColumns = `v.user_id, v.username, v.email, v.role, v.session_id::text, v.signed_in_at, v.session_ends, v.allowed, v.stale`
+const whoColumns = `v.user_id, v.username, v.email, v.role, v.session_id::text, v.signed_in_at, v.session_ends, v.allowed, v.stale, v.preferences`
 
 // auditColumns and auditValues are the part that every event of a Viewer shares; action, outcome, patients and detail
 // follow.
@@ -134,8 +135,8 @@ func (d *DB) whoami(ctx context.Context, q querier, v Viewer) (Who, error) {
 
 // found notes whose session it was.
 func (v Viewer) found(w Who) {
-	if v.UserID != nil {
-		*v.UserID = w.UserID
+	if v.Found != nil {
+		*v.Found = w
 	}
 }
 

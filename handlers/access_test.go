@@ -31,12 +31,16 @@ type rule struct {
 // caller's session come last.
 var matrix = []rule{
 	{pattern: "GET /{$}", does: "leads to the list, or to sign-in", access: public, status: []int{303}},
+	{pattern: "GET /help", does: "how to search, and which keys there are", access: public, status: []int{200}},
 	{pattern: "GET /login", does: "the sign-in form", access: public, status: []int{200, 303}},
 	{pattern: "GET /session", does: "how long one's session lasts", status: []int{204}},
 	{pattern: "POST /session", does: "stay signed in", status: []int{303}},
 	{pattern: "POST /confirm", does: "give the password again, then go on", status: []int{400}},
 	{pattern: "GET /account", does: "one's own account", status: []int{200}},
 	{pattern: "POST /account/email", does: "change one's own e-mail address", fresh: true, status: []int{303}},
+	{pattern: "GET /account/display", does: "the form for how pages look to oneself", status: []int{200}},
+	{pattern: "POST /account/display", does: "change how pages look to oneself", status: []int{303}},
+	{pattern: "POST /account/display/columns", does: "change which columns one's list has", status: []int{303}},
 	{pattern: "GET /account/password", does: "the form for a new password of one's own", status: []int{200}},
 	{pattern: "POST /account/sessions/{id}/end", does: "end one of one's own sessions", fresh: true, status: []int{404}},
 	{pattern: "POST /account/sessions/end-others", does: "end all of one's own sessions but this one", fresh: true, status: []int{303}},
@@ -62,6 +66,7 @@ var matrix = []rule{
 	{pattern: "POST /admin/audit/export", does: "export the audit as a file", access: admins, fresh: true, status: []int{200}, fields: []string{"format", "csv"}},
 	{pattern: "GET /patients", does: "list patients", status: []int{200}},
 	{pattern: "POST /patients/search", does: "search patients", status: []int{303}, fields: []string{"q", "a"}},
+	{pattern: "GET /patients/recent", does: "whom one opened last", status: []int{200}},
 	{pattern: "GET /patients/{id}", does: "open a patient, with the history", status: []int{200}},
 	{pattern: "GET /patients/new", does: "the form for a new patient", access: writers, status: []int{200}},
 	{pattern: "POST /patients", does: "create a patient", access: writers, status: []int{400}},
@@ -83,6 +88,7 @@ var matrix = []rule{
 }
 
 func TestEveryRouteStandsInTheMatrix(t *testing.T) {
+	t.Parallel()
 	routes := newSite(t).routes()
 	for _, rt := range routes {
 		i := slices.IndexFunc(matrix, func(e rule) bool { return e.pattern == rt.pattern })
@@ -202,6 +208,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 // TestWhatAsksForThePasswordAgainDoesNothingBefore: ten minutes after sign-in, whoever may is asked first (ASVS 7.5.1, 7.5.3,
 // 8.4.2).
 func TestWhatAsksForThePasswordAgainDoesNothingBefore(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(1)
 	patient := scan[string](s, `SELECT min(id::text) FROM patients`)
@@ -225,6 +232,7 @@ func TestWhatAsksForThePasswordAgainDoesNothingBefore(t *testing.T) {
 
 // TestNothingIsChangedByGET: where there is only a form to send, GET and HEAD are refused (ASVS 3.5.3).
 func TestNothingIsChangedByGET(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('somebody', 'none')`)
@@ -256,6 +264,7 @@ func TestNothingIsChangedByGET(t *testing.T) {
 }
 
 func TestAChangedRoleCountsAtTheNextRequest(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(1)
 	b := s.as(db.RoleClinician)
@@ -272,6 +281,7 @@ func TestAChangedRoleCountsAtTheNextRequest(t *testing.T) {
 
 // TestTheMatrixIsDocumented holds docs/access.md to the matrix.
 func TestTheMatrixIsDocumented(t *testing.T) {
+	t.Parallel()
 	const begin, end = "<!-- routes, by go test ./handlers -run Matrix -update -->\n", "<!-- end of routes -->\n"
 	file := filepath.Join(dbtest.Root(), "docs", "access.md")
 	content, err := os.ReadFile(file)
@@ -313,6 +323,7 @@ func TestTheMatrixIsDocumented(t *testing.T) {
 
 // TestFieldsThatAreNotTheFormsAreIgnored: what a form does not show cannot be written by it (ASVS 8.2.3, 15.3.3).
 func TestFieldsThatAreNotTheFormsAreIgnored(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as(db.RoleClinician)
 	const stored = `SELECT resource::text FROM patient_resources`
@@ -340,6 +351,7 @@ func TestFieldsThatAreNotTheFormsAreIgnored(t *testing.T) {
 
 // TestEveryPageOfASessionOffersToSignOut asks for the pages, not for files and fragments (ASVS 7.4.4).
 func TestEveryPageOfASessionOffersToSignOut(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(1)
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('somebody', 'none')`)

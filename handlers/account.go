@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -10,16 +9,8 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
-
-// accountNotices are what the account page can say of what has just been done.
-var accountNotices = map[string]string{
-	"password-changed": "Your password was changed; all other sessions were ended.",
-	"email":            "Your e-mail address is saved.",
-	"session-ended":    "The session is ended.",
-	"others-ended":     "All other sessions are ended.",
-	"role":             "Your role is changed. You are no administrator any more.",
-}
 
 func (s *Server) account(w http.ResponseWriter, r *http.Request) error {
 	return s.showAccount(w, r, http.StatusOK, views.FormField{})
@@ -33,47 +24,39 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
-	email := views.FormField{ID: "email", Label: "E-mail address", Value: deref(a.Email), Hint: "Leave it empty for none."}
+	f, t := s.reader(r), s.texts(r)
+	email := views.FormField{ID: "email", Label: t.Account.Email, Value: deref(a.Email), Hint: t.Account.EmailHint}
 	if typed.Problem != "" {
 		email.Value, email.Problem, email.Focus = typed.Value, typed.Problem, true
 	}
-	page := views.Account{Page: s.page(r, errorTitle("Account", typed.Problem != ""), &a.Who), Ends: s.format.moment(a.SessionEnds), EndsISO: iso(a.SessionEnds),
-		Email: email, Sessions: s.sessionRows(a.Sessions), SignIns: s.signInRows(a.SignIns), Notice: accountNotices[r.URL.Query().Get("notice")]}
+	page := views.Account{Page: s.page(r, errorTitle(t, t.Layout.Account, typed.Problem != ""), &a.Who), Ends: f.moment(a.SessionEnds), EndsISO: iso(a.SessionEnds),
+		Email: email, Sessions: f.sessionRows(a.Sessions), SignIns: f.signInRows(a.SignIns), Notice: t.Account.Notices[r.URL.Query().Get("notice")]}
 	for _, session := range a.Sessions {
 		if !session.This {
 			page.Others++
 		}
 	}
 	if a.Failures > 0 {
-		page.Warning = plural(a.Failures, "failed attempt") + " to sign in with your name since you last signed in."
+		page.Warning = t.Account.Failures(a.Failures, f.number(a.Failures))
 	}
 	s.render(w, r, status, views.AccountPage(page))
 	return nil
 }
 
-func (s *Server) sessionRows(all []db.SessionInfo) (rows []views.SessionRow) {
+func (f format) sessionRows(all []db.SessionInfo) (rows []views.SessionRow) {
 	for _, i := range all {
-		rows = append(rows, views.SessionRow{ID: i.ID, Device: device(i.UserAgent), Address: address(i.Client), This: i.This,
-			Begun: s.format.moment(i.Begun), BegunISO: iso(i.Begun), LastSeen: s.format.moment(i.LastSeen), LastSeenISO: iso(i.LastSeen)})
+		rows = append(rows, views.SessionRow{ID: i.ID, Device: device(f.t, i.UserAgent), Address: address(f.t, i.Client), This: i.This,
+			Begun: f.moment(i.Begun), BegunISO: iso(i.Begun), LastSeen: f.moment(i.LastSeen), LastSeenISO: iso(i.LastSeen)})
 	}
 	return rows
 }
 
-// refusals are why a sign-in was not granted, to those whose account it is.
-var refusals = map[string]string{
-	"wrong password": "Refused: wrong password",
-	"throttled":      "Refused: too many attempts in a row",
-	"locked":         "Refused: locked after too many attempts",
-	"disabled":       "Refused: the user was disabled",
-	"unusable hash":  "Refused: the password could not be verified, it has to be set anew",
-}
-
-func (s *Server) signInRows(all []db.SignInEvent) (rows []views.SignInRow) {
+func (f format) signInRows(all []db.SignInEvent) (rows []views.SignInRow) {
 	for _, e := range all {
-		row := views.SignInRow{At: s.format.moment(e.At), AtISO: iso(e.At), Result: "Signed in", Address: address(e.Client), Refused: !e.Granted}
+		row := views.SignInRow{At: f.moment(e.At), AtISO: iso(e.At), Result: f.t.Account.SignedIn, Address: address(f.t, e.Client), Refused: !e.Granted}
 		if row.Refused {
-			row.Result = "Refused"
-			if why := refusals[deref(e.Kind)]; why != "" {
+			row.Result = f.t.Account.Refused
+			if why := f.t.Account.Refusals[deref(e.Kind)]; why != "" {
 				row.Result = why
 			}
 		}
@@ -82,9 +65,9 @@ func (s *Server) signInRows(all []db.SignInEvent) (rows []views.SignInRow) {
 	return rows
 }
 
-func address(client *string) string {
+func address(t *texts.Texts, client *string) string {
 	if client == nil {
-		return "unknown"
+		return t.Account.UnknownAddress
 	}
 	return *client
 }
@@ -96,18 +79,11 @@ func deref(s *string) string {
 	return *s
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%s %ss", thousands(n), what)
-}
-
 func (s *Server) changeEmail(w http.ResponseWriter, r *http.Request) error {
 	email := strings.TrimSpace(r.PostForm.Get("email"))
 	err := s.DB.ChangeEmail(r.Context(), scopeOf(r).viewer, email)
-	if errors.Is(err, db.ErrUserEmail) || errors.Is(err, db.ErrUserTaken) {
-		return s.showAccount(w, r, http.StatusUnprocessableEntity, views.FormField{Value: email, Problem: sentence(err)})
+	if _, problem := userProblem(s.texts(r), err); problem != "" {
+		return s.showAccount(w, r, http.StatusUnprocessableEntity, views.FormField{Value: email, Problem: problem})
 	}
 	return done(w, r, err, views.NoticePath(views.AccountPath, "email"))
 }
@@ -151,7 +127,8 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	if c.Page, c.Why = s.page(r, errorTitle("Change your password", status >= 400), &who), c.Next != ""; c.Why {
+	t := s.texts(r)
+	if c.Page, c.Why = s.page(r, errorTitle(t, t.Password.Change, status >= 400), &who), c.Next != ""; c.Why {
 		w.Header().Set(gzhttp.HeaderNoCompression, "") // which see: the page has a part of its address, and a form token
 	}
 	s.render(w, r, status, views.PasswordPage(c))
@@ -170,11 +147,12 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	in, err := s.DB.ChangePassword(r.Context(), scopeOf(r).viewer, db.PasswordChange{Current: r.PostForm.Get("current_password"),
 		New: r.PostForm.Get("new_password"), Device: s.deviceOf(r), UserAgent: r.UserAgent(), Words: s.words()})
+	t := s.texts(r)
 	if problem := (db.PasswordProblem{}); errors.As(err, &problem) {
-		c.NewProblem = sentence(problem)
+		c.NewProblem = passwordProblem(t, problem)
 		return s.showPassword(w, r, http.StatusUnprocessableEntity, c)
 	}
-	if status, said, ok := notGranted(w, err, notYours); ok {
+	if status, said, ok := notGranted(w, t, err, t.Password.NotYours); ok {
 		if status == http.StatusUnprocessableEntity {
 			c.CurrentProblem = said
 		} else {
@@ -196,6 +174,28 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// passwordProblem says why a new password is not taken.
+func passwordProblem(t *texts.Texts, err db.PasswordProblem) string {
+	if short := (db.PasswordTooShort{}); errors.As(err, &short) {
+		return t.Password.TooShort(db.MinPasswordLength, short.Has)
+	}
+	switch {
+	case errors.Is(err, db.ErrPasswordTooLong):
+		return t.Password.TooLong(db.MaxPasswordBytes)
+	case errors.Is(err, db.ErrPasswordText):
+		return t.Password.NotText
+	case errors.Is(err, db.ErrPasswordCommon):
+		return t.Password.Common
+	case errors.Is(err, db.ErrPasswordGuessable):
+		return t.Password.Guessable
+	case errors.Is(err, db.ErrPasswordOwnWords):
+		return t.Password.OwnWords
+	case errors.Is(err, db.ErrSamePassword):
+		return t.Password.Same
+	}
+	return t.Password.Other
+}
+
 // suggested makes up a passphrase where the form's button asks for one.
 func suggested(r *http.Request) (words string, asked bool, err error) {
 	if r.PostForm.Get("suggest") != "1" {
@@ -204,9 +204,6 @@ func suggested(r *http.Request) (words string, asked bool, err error) {
 	words, err = db.SuggestPassphrase()
 	return words, true, wrap("suggest a passphrase", err)
 }
-
-// notYours is said of a password that was asked for again.
-const notYours = "That is not your password."
 
 // words are what a password here must not be made of, beside what package db knows.
 func (s *Server) words() []string { return []string{s.Clinic} }

@@ -8,11 +8,13 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"chartroom/db"
+	"chartroom/views/texts"
 )
 
 const another = "four green bicycles in a lake"
 
 func TestDevicesAreSaidInWords(t *testing.T) {
+	t.Parallel()
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0":                                                                        "Firefox 128 on Windows",
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15":                                   "Safari 18 on a Mac",
@@ -28,13 +30,14 @@ func TestDevicesAreSaidInWords(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux x86_64) You-are-hacked/1.0": "Another browser on Linux",
 		strings.Repeat("(", 500):                             "Unknown device",
 	} {
-		if got := device(agent); got != want {
+		if got := device(&texts.English, agent); got != want {
 			t.Errorf("%.60q is %q, want %q", agent, got, want)
 		}
 	}
 }
 
 func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.exec(`UPDATE users SET email = 'c@clinic.example' WHERE username = 'clinician'`)
 	in := func(agent string) *browser {
@@ -72,6 +75,7 @@ func TestTheAccountPageShowsWhereOneIsSignedInAndWhoTried(t *testing.T) {
 }
 
 func TestSessionsAreEndedByTheirUserAlone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	mine, second, third, other := s.session("clinician"), s.session("clinician"), s.session("clinician"), s.session("viewer")
 	path := func(b *browser) string { return "/account/sessions/" + b.sessionID() + "/end" }
@@ -104,6 +108,7 @@ func TestSessionsAreEndedByTheirUserAlone(t *testing.T) {
 }
 
 func TestTheOwnEmailAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.exec(`UPDATE users SET email = 'taken@clinic.example' WHERE username = 'admin'`)
 	b := s.session("viewer")
@@ -128,6 +133,7 @@ func TestTheOwnEmailAddress(t *testing.T) {
 }
 
 func TestChangingThePasswordEndsEverythingElse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.enter("clinician")
 	other, stranger := s.enter("clinician"), s.session("viewer")
@@ -157,6 +163,7 @@ func TestChangingThePasswordEndsEverythingElse(t *testing.T) {
 }
 
 func TestPasswordsThatAreNotTaken(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b, other := s.session("clinician"), s.session("clinician")
 	hash := scan[string](s, `SELECT password_hash FROM users WHERE username = 'clinician'`)
@@ -187,6 +194,7 @@ func TestPasswordsThatAreNotTaken(t *testing.T) {
 }
 
 func TestAPasswordFromBeforeTheRulesIsAskedToBeChangedNotRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	hash, err := bcrypt.GenerateFromPassword([]byte("short"), 4)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // auditFilter is what a list of events shows, as its address says it: ids, dates and words of ours, never what was typed.
@@ -46,11 +47,12 @@ func (f auditFilter) hidden() (all []views.Hidden) {
 	return all
 }
 
-// auditProblems are what a person can mend, by field.
-type auditProblems map[string]string
+// auditProblems are what a person can mend, by field. They are worded with the page: whose language it is shows only once a
+// statement has found the session.
+type auditProblems map[string]func(*texts.Audit) string
 
 var (
-	errAuditAddress = httpError{http.StatusBadRequest, "That audit address is not valid", "Open the audit from the menu and filter it there."}
+	errAuditAddress = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadAuditAddress }}
 	pastedPatient   = regexp.MustCompile(`^(?:.*/patients/)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:[/?#].*)?$`)
 )
 
@@ -73,23 +75,23 @@ func (s *Server) auditQuery(f *auditFilter) (q db.AuditQuery, problems auditProb
 		if m := pastedPatient.FindStringSubmatch(strings.ToLower(f.patient)); m != nil {
 			q.Patient, f.patient = m[1], m[1]
 		} else {
-			problems["patient"] = "Paste the address of the patient's page."
+			problems["patient"] = func(t *texts.Audit) string { return t.BadPatient }
 		}
 	}
-	day := func(name, text string, add int) (t time.Time) {
+	day := func(name, text string, add int) (day time.Time) {
 		if text == "" {
-			return t
+			return day
 		}
-		t, err := time.ParseInLocation(time.DateOnly, s.format.readDate(text), s.Zone)
-		if err != nil || t.Year() < 1900 || t.Year() > 9000 {
-			problems[name] = "Write the date as 2026-12-25."
+		day, err := time.ParseInLocation(time.DateOnly, s.format.readDate(text), s.Zone)
+		if err != nil || day.Year() < 1900 || day.Year() > 9000 {
+			problems[name] = func(t *texts.Audit) string { return t.BadDate }
 			return time.Time{}
 		}
-		return t.AddDate(0, 0, add)
+		return day.AddDate(0, 0, add)
 	}
 	q.From, q.Before = day("from", f.from, 0), day("to", f.to, 1)
 	if !q.From.IsZero() && !q.Before.IsZero() && !q.From.Before(q.Before) {
-		problems["to"] = "This is before the first day."
+		problems["to"] = func(t *texts.Audit) string { return t.BadUntil }
 	}
 	if f.cursor != "" {
 		if q.Cursor = readPlace(f.cursor); q.Cursor == nil {
@@ -170,9 +172,9 @@ func (s *Server) searchAudit(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case name == "":
 	case len(actors.Users) > db.MostActors:
-		problems["who"] = "More than " + strconv.Itoa(db.MostActors) + " user names begin like this: type more of it."
+		problems["who"] = func(t *texts.Audit) string { return t.ManyUsers(db.MostActors) }
 	case len(actors.Users) == 0 && !actors.Shell:
-		problems["who"] = "No user name begins like this."
+		problems["who"] = func(t *texts.Audit) string { return t.NoUser }
 	default:
 		var ids []string
 		for _, id := range actors.Users {
@@ -200,27 +202,31 @@ func (s *Server) showAuditProblems(w http.ResponseWriter, r *http.Request, f aud
 }
 
 func (s *Server) showAudit(w http.ResponseWriter, r *http.Request, status int, f auditFilter, name string, problems auditProblems, l db.AuditList) {
-	field := func(id, label, value, hint string) views.FormField {
-		return views.FormField{ID: id, Label: label, Value: value, Hint: hint, Problem: problems[id]}
+	form := s.reader(r)
+	t := &form.t.Audit
+	field := func(id, label, value string) views.FormField {
+		v := views.FormField{ID: id, Label: label, Value: value}
+		if problem := problems[id]; problem != nil {
+			v.Problem = problem(t)
+		}
+		return v
 	}
 	if f.shell == db.StandInName {
-		l.Users = append(l.Users, f.shell)
+		l.Users = append(l.Users, t.SignInOff)
 	} else if f.shell != "" {
-		l.Users = append(l.Users, f.shell+" (shell)")
+		l.Users = append(l.Users, t.OfShell(f.shell))
 	}
-	v := views.Audit{Page: s.page(r, errorTitle("Audit", len(problems) > 0), &l.Who), Rows: s.auditRows(l.Events), Wrong: len(problems) > 0,
+	v := views.Audit{Page: s.page(r, errorTitle(form.t, t.Title, len(problems) > 0), &l.Who), Rows: form.auditRows(l.Events), Wrong: len(problems) > 0,
 		Filtered: len(f.hidden()) > 0, Hidden: f.hidden(), Only: strings.Join(l.Users, ", "), Users: f.users, Shell: f.shell, Patient: deref(l.Patient),
-		WhoField:     field("who", "User", name, ""),
-		PatientField: field("patient", "Patient (address of their page)", f.patient, ""),
-		FromField:    field("from", "From", f.from, ""), ToField: field("to", "Until", f.to, ""),
-		What: auditChoices(f.what), Outcome: auditOutcomes(f.outcome), All: f.what == "", PatientURL: views.PatientPath(f.patient)}
+		WhoField: field("who", t.User, name), PatientField: field("patient", t.Patient, f.patient),
+		FromField: field("from", t.From, f.from), ToField: field("to", t.Until, f.to),
+		What: auditChoices(t, f.what), Outcome: auditOutcomes(t, f.outcome), All: f.what == "", PatientURL: views.PatientPath(f.patient)}
 	if len(problems) == 0 {
-		v.Found = "No event found"
+		v.Found = t.NoneFound
 		if n := len(l.Events); n > 0 {
-			v.Found = plural(n, "event") + " on this page"
-			v.Caption = "Events from " + s.format.second(l.Events[n-1].Recorded) + " to " + s.format.second(l.Events[0].Recorded) + ", the newest first"
+			v.Found, v.Caption = t.Found(n), t.Caption(form.second(l.Events[n-1].Recorded), form.second(l.Events[0].Recorded))
 			if l.HasNext {
-				v.Found += ", and there are older ones"
+				v.Found += t.FoundMore
 			}
 		}
 	}
@@ -244,9 +250,9 @@ func (s *Server) showAudit(w http.ResponseWriter, r *http.Request, status int, f
 	s.render(w, r, status, content)
 }
 
-func auditOutcomes(chosen string) []views.Choice {
-	return []views.Choice{{Value: "", Label: "Any", Chosen: chosen == ""}, {Value: "success", Label: "Done", Chosen: chosen == "success"},
-		{Value: "refused", Label: "Refused", Chosen: chosen == "refused"}}
+func auditOutcomes(t *texts.Audit, chosen string) []views.Choice {
+	return []views.Choice{{Value: "", Label: t.Any, Chosen: chosen == ""}, {Value: "success", Label: t.Done, Chosen: chosen == "success"},
+		{Value: "refused", Label: t.Refused, Chosen: chosen == "refused"}}
 }
 
 // auditEvent shows one event.
@@ -259,14 +265,15 @@ func (s *Server) auditEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	row := s.auditRow(e.Event)
-	v := views.AuditEvent{Page: s.page(r, "Event", &e.Who), AuditRow: row, ID: strconv.FormatInt(e.Event.ID, 10), Action: e.Event.Action,
+	f := s.reader(r)
+	row := f.auditRow(e.Event)
+	v := views.AuditEvent{Page: s.page(r, f.t.Audit.Event, &e.Who), AuditRow: row, ID: strconv.FormatInt(e.Event.ID, 10), Action: e.Event.Action,
 		Exact: db.EventTime{Time: e.Event.Recorded}.String(), Session: deref(e.Event.SessionID), Request: e.Event.RequestID, Program: e.Event.Program, JSON: string(e.Event.Detail)}
 	for _, p := range e.People {
 		v.People = append(v.People, views.AuditPatient{Name: deref(p.Name), ID: p.ID, URL: views.PatientPath(p.ID)})
 	}
 	if more := e.Event.Patients - len(e.People); more > 0 {
-		v.More = plural(more, "more patient")
+		v.More = f.t.Audit.More(more, f.number(more))
 	}
 	s.render(w, r, http.StatusOK, views.AuditEventPage(v))
 	return nil

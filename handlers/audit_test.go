@@ -13,6 +13,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // filterAudit sends the filters' form, and follows to what it leads to.
@@ -36,6 +37,7 @@ func (a answer) lines() (all []string) {
 }
 
 func TestTheAuditIsFilteredByWhoWhatWhomAndWhen(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	id := strings.TrimPrefix(path, "/patients/")
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('vida', 'none')`)
@@ -92,6 +94,7 @@ func TestTheAuditIsFilteredByWhoWhatWhomAndWhen(t *testing.T) {
 
 // TestDaysOfTheAuditAreTheClinics: half past eleven at night in UTC is the next day in Karachi.
 func TestDaysOfTheAuditAreTheClinics(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Zone = time.FixedZone("Karachi", 5*3600) })
 	s.exec(`INSERT INTO audit_events (recorded, action, outcome) VALUES ('2020-03-01T23:30:00Z', 'sign-in', 'refused')`)
 	b := s.as("admin")
@@ -104,6 +107,7 @@ func TestDaysOfTheAuditAreTheClinics(t *testing.T) {
 }
 
 func TestWhatIsTypedIntoTheAuditsFiltersIsInNoAddressAndNoLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.as("admin")
 	for _, field := range []string{"who", "patient", "from", "to"} {
@@ -118,6 +122,7 @@ func TestWhatIsTypedIntoTheAuditsFiltersIsInNoAddressAndNoLog(t *testing.T) {
 }
 
 func TestPagesOfTheAuditLeadToTheNextAndBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.exec(`INSERT INTO audit_events (recorded, action, outcome, actor) SELECT '2020-01-01'::timestamptz + n / 5 * interval '1 second', 'sign-in', 'refused', 'n' || n FROM generate_series(1, 120) n`)
 	b := s.as("admin")
@@ -145,6 +150,7 @@ func TestPagesOfTheAuditLeadToTheNextAndBack(t *testing.T) {
 
 // TestWhoIsNamedInTheAuditIsOnRecordAsSeen: a page of the audit shows names too.
 func TestWhoIsNamedInTheAuditIsOnRecordAsSeen(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(300)
 	one, gone := scan[string](s, `SELECT min(id::text) FROM patients`), "00000000-0000-4000-8000-000000000000"
@@ -177,6 +183,7 @@ func TestWhoIsNamedInTheAuditIsOnRecordAsSeen(t *testing.T) {
 }
 
 func TestWhoSawAPatientIsShownToAdministratorsAlone(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	for _, role := range []string{"viewer", "clinician"} {
 		b := s.as(role)
@@ -206,6 +213,7 @@ func TestWhoSawAPatientIsShownToAdministratorsAlone(t *testing.T) {
 }
 
 func TestTheAuditIsAFileForWhoGaveThePasswordLately(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(30)
 	s.exec(`INSERT INTO audit_events (action, outcome, actor, client, detail) VALUES ('sign-in', 'refused', '=cmd()', '192.0.2.9', '{"kind": "wrong password"}')`)
@@ -254,10 +262,19 @@ func TestTheAuditIsAFileForWhoGaveThePasswordLately(t *testing.T) {
 
 // TestEveryActionHasWords sets the words beside the list of actions, which the database's tests hold to what is written.
 func TestEveryActionHasWords(t *testing.T) {
+	t.Parallel()
 	var said []string
 	for _, g := range auditGroups {
-		for _, a := range g.actions {
-			said = append(said, a.name)
+		said = append(said, g.actions...)
+		for _, l := range texts.Languages {
+			if l.Audit.Groups[g.name] == "" {
+				t.Errorf("%s: no name for %s", l.Tag, g.name)
+			}
+			for _, a := range g.actions {
+				if auditWords(l, a) == a {
+					t.Errorf("%s: no words for %s", l.Tag, a)
+				}
+			}
 		}
 	}
 	slices.Sort(said)

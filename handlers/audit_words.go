@@ -1,8 +1,8 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,50 +10,33 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
-// auditGroups are all actions that are ever recorded, in words, as the filter offers them. A group's name asks for all of it.
+// auditGroups are all actions that are ever recorded, as the filter offers them. A group's name asks for all of it.
 var auditGroups = []struct {
-	name, label string
-	actions     []auditAction
+	name    string
+	actions []string
 }{
-	{"seen", "Patients seen", []auditAction{{"patient-list", "Saw in a list"}, {"patient-open", "Opened a patient"}}},
-	{"changed", "Patients changed", []auditAction{{"patient-create", "Added a patient"}, {"patient-change", "Changed a patient"},
-		{"conflict-keep", "Kept what is here instead of imported data"}, {"conflict-take", "Took imported data over"},
-		{"import", "Imported patients"}, {"import-undo", "Took an import back"}}},
-	{"taken", "Data taken out", []auditAction{{"export", "Exported patients"}, {"audit-export", "Exported the audit"}}},
-	{"sign-ins", "Signing in and out", []auditAction{{"sign-in", "Sign-in"}, {"sign-out", "Signed out"}, {"session-renewed", "Gave the password again"},
-		{"session-ended", "Ended a session"}, {"session-expired", "A session expired"}, {"session-removed", "A session was removed in the database"}}},
-	{"accounts", "Accounts", []auditAction{{"user-create", "Created a user"}, {"user-disable", "Disabled a user"}, {"user-enable", "Enabled a user"},
-		{"user-set-role", "Changed a role"}, {"user-set-password", "Set a user's password"}, {"user-reset-link", "Made a link for a password"},
-		{"user-sign-out", "Signed a user out everywhere"}, {"user-unlock", "Unlocked a user"}, {"password-change", "Changed their password"},
-		{"password-by-link", "Set a password by a link"}, {"email-change", "Changed their e-mail address"}}},
-	{"audit", "The audit", []auditAction{{"audit-list", "Read the audit"}, {"audit-open", "Opened an event"}, {"audit-drop", "Dropped a month of events"}}},
-	{"denied", "Refused", []auditAction{{"access", "Asked for what the role does not allow"}, {"csrf", "Sent a form from elsewhere"},
-		{"link", "Opened a link that is not valid"}}},
-	{"server", "The server", []auditAction{{"start", "Started a server"}, {"migration", "Migrated the database"}}},
+	{"seen", []string{"patient-list", "patient-open"}},
+	{"changed", []string{"patient-create", "patient-change", "conflict-keep", "conflict-take", "import", "import-undo"}},
+	{"taken", []string{"export", "audit-export"}},
+	{"sign-ins", []string{"sign-in", "sign-out", "session-renewed", "session-ended", "session-expired", "session-removed"}},
+	{"accounts", []string{"user-create", "user-disable", "user-enable", "user-set-role", "user-set-password", "user-reset-link", "user-sign-out", "user-unlock", "password-change", "password-by-link", "email-change"}},
+	{"audit", []string{"audit-list", "audit-open", "audit-drop"}},
+	{"denied", []string{"access", "csrf", "link"}},
+	{"server", []string{"start", "migration"}},
 }
-
-type auditAction struct{ name, words string }
 
 // auditWords are the words for an action; one from another version of the program is said as it is stored.
-func auditWords(action string) string {
-	for _, g := range auditGroups {
-		for _, a := range g.actions {
-			if a.name == action {
-				return a.words
-			}
-		}
-	}
-	return action
-}
+func auditWords(t *texts.Texts, action string) string { return cmp.Or(t.Audit.Actions[action], action) }
 
 // auditActions are those of a group, or the one of that name; none for what is neither.
 func auditActions(what string) (all []string) {
 	for _, g := range auditGroups {
 		for _, a := range g.actions {
-			if a.name == what || g.name == what {
-				all = append(all, a.name)
+			if a == what || g.name == what {
+				all = append(all, a)
 			}
 		}
 	}
@@ -61,61 +44,51 @@ func auditActions(what string) (all []string) {
 }
 
 // auditChoices are the filter's.
-func auditChoices(chosen string) (all []views.ChoiceGroup) {
+func auditChoices(t *texts.Audit, chosen string) (all []views.ChoiceGroup) {
 	for _, g := range auditGroups {
-		group := views.ChoiceGroup{Label: g.label}
+		group := views.ChoiceGroup{Label: t.Groups[g.name]}
 		if len(g.actions) > 1 {
-			group.Choices = append(group.Choices, views.Choice{Value: g.name, Label: g.label + ": all", Chosen: g.name == chosen})
+			group.Choices = append(group.Choices, views.Choice{Value: g.name, Label: t.All(group.Label), Chosen: g.name == chosen})
 		}
 		for _, a := range g.actions {
-			group.Choices = append(group.Choices, views.Choice{Value: a.name, Label: a.words, Chosen: a.name == chosen})
+			group.Choices = append(group.Choices, views.Choice{Value: a, Label: t.Actions[a], Chosen: a == chosen})
 		}
 		all = append(all, group)
 	}
 	return all
 }
 
-// auditDetails say what an event's detail holds; %s is the value. "" is what says nothing to people.
-var auditDetails = map[string]string{
-	"version": "version %s", "fields": "%s", "import": "import %s", "created": "%s created", "updated": "%s updated", "conflicts": "%s in conflict",
-	"deleted": "%s deleted", "restored": "%s restored", "kind": "%s", "format": "as %s", "role": "role %s", "user_id": "user %s", "event": "event %s",
-	"methods": "", "sort": "", "searched": "searched", "filtered": "filtered", "similar": "similar names", "duplicates": "likely duplicates",
-	"filters": "by %s", "events": "%s events", "complete": "complete", "email": "with e-mail address", "month": "of %s",
-	"route": "%s", "left_out": "%s more like it", "weakened": "weakened by %s", "from": "from version %s", "to": "to version %s",
-}
+// auditUnsaid is in an event's detail and says nothing to people.
+var auditUnsaid = []string{"methods", "sort"}
 
 // auditDetail makes a line of an event's detail. A value that is false, zero or empty is left out.
-func auditDetail(detail json.RawMessage) string {
+func auditDetail(t *texts.Texts, detail json.RawMessage) string {
 	var all map[string]any
 	if err := json.Unmarshal(detail, &all); err != nil {
 		return ""
 	}
 	var parts []string
 	for _, key := range slices.Sorted(maps.Keys(all)) {
-		text, known := detailValue(all[key]), true
-		if text == "" || text == "false" || text == "0" {
+		text := detailValue(t, all[key])
+		if text == "" || text == "false" || text == "0" || slices.Contains(auditUnsaid, key) {
 			continue
 		}
-		form, known := auditDetails[key]
-		switch {
-		case !known:
+		if say := t.Audit.Details[key]; say != nil {
+			parts = append(parts, say(text))
+		} else {
 			parts = append(parts, key+" "+text)
-		case strings.Contains(form, "%s"):
-			parts = append(parts, fmt.Sprintf(form, text))
-		case form != "":
-			parts = append(parts, form)
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-func detailValue(v any) string {
+func detailValue(t *texts.Texts, v any) string {
 	switch v := v.(type) {
 	case string:
-		if role := roleNames[v]; role != "" {
+		if role := t.Common.Roles[v]; role != "" {
 			return strings.ToLower(role)
 		}
-		return v
+		return cmp.Or(t.Audit.Values[v], v)
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
@@ -123,7 +96,7 @@ func detailValue(v any) string {
 	case []any:
 		var all []string
 		for _, x := range v {
-			all = append(all, detailValue(x))
+			all = append(all, detailValue(t, x))
 		}
 		return strings.Join(all, ", ")
 	case nil:
@@ -134,17 +107,19 @@ func detailValue(v any) string {
 }
 
 // auditRow formats an event for a list.
-func (s *Server) auditRow(e db.AuditEvent) views.AuditRow {
-	row := views.AuditRow{URL: views.AuditEventPath(e.ID), At: s.format.second(e.Recorded), AtISO: iso(e.Recorded), Who: e.Actor, What: auditWords(e.Action),
-		Detail: auditDetail(e.Detail), Refused: e.Outcome == "refused", Client: deref(e.Client)}
+func (f format) auditRow(e db.AuditEvent) views.AuditRow {
+	row := views.AuditRow{URL: views.AuditEventPath(e.ID), At: f.second(e.Recorded), AtISO: iso(e.Recorded), Who: e.Actor, What: auditWords(f.t, e.Action),
+		Detail: auditDetail(f.t, e.Detail), Refused: e.Outcome == "refused", Client: deref(e.Client)}
 	switch {
 	case e.ActorID != nil:
 		row.WhoURL = views.UserPath(*e.ActorID)
-	case e.Actor != "" && e.Actor != db.StandInName:
+	case e.Actor == db.StandInName:
+		row.Who = f.t.Audit.SignInOff
+	case e.Actor != "":
 		row.Shell = true
 	}
 	if e.Patients > 0 {
-		row.Patients = plural(e.Patients, "patient")
+		row.Patients = f.t.Audit.Count(e.Patients, f.number(e.Patients))
 	}
 	if e.Patient != nil {
 		row.Patient, row.PatientURL = deref(e.PatientName), views.PatientPath(*e.Patient)
@@ -152,9 +127,9 @@ func (s *Server) auditRow(e db.AuditEvent) views.AuditRow {
 	return row
 }
 
-func (s *Server) auditRows(all []db.AuditEvent) (rows []views.AuditRow) {
+func (f format) auditRows(all []db.AuditEvent) (rows []views.AuditRow) {
 	for _, e := range all {
-		rows = append(rows, s.auditRow(e))
+		rows = append(rows, f.auditRow(e))
 	}
 	return rows
 }

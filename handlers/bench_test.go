@@ -31,6 +31,7 @@ import (
 	"chartroom/db"
 	"chartroom/db/dbtest"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // Targets, from the day the program was designed.
@@ -63,7 +64,7 @@ func floor(t *testing.T, url string) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Config: Config{Clinic: "Chartroom"}, assets: files, format: format{zone: time.UTC, locale: "en"}, now: time.Now}
+	s := &Server{Config: Config{Clinic: "Chartroom"}, assets: files, format: format{zone: time.UTC, locale: "en", t: &texts.English}, now: time.Now}
 	if err := s.sealer.add(make([]byte, 32)); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func floor(t *testing.T, url string) http.Handler {
 			var mrn, birth, gender, phone, city *string
 			err := row.Scan(&p.ID, &p.DisplayName, &mrn, &birth, &gender, &phone, &city, &p.Status, &p.UpdatedAt)
 			p.MRN, p.BirthDate, p.Gender, p.Phone, p.City = text(mrn), text(birth), text(gender), text(phone), text(city)
-			return s.row(p), err
+			return s.row(s.format, p), err
 		})
 		b := buffers.Get().(*bytes.Buffer)
 		b.Reset()
@@ -118,7 +119,7 @@ func floorProps(s *Server) views.Patients {
 	return views.Patients{
 		Page: views.Page{Title: "Patients", Clinic: s.Clinic, Assets: s.assets.paths,
 			User: &views.User{Name: "bench", Initials: "B", Role: "Viewer", FormToken: token}},
-		Headings: s.headings(state), Filters: filters(db.Filter{}), Size: db.PageSizes[0], Sizes: db.PageSizes,
+		Headings: s.headings(s.format.t, db.ListColumns, state), Columns: db.ListColumns, Filters: filters(s.format.t, db.Filter{}), Size: db.PageSizes[0], Sizes: db.PageSizes,
 		Found: "1,000+ patients", Caption: "Patients 1 to 25, sorted by name", FormToken: token,
 		Next: s.address(next), Last: s.address(last),
 	}

@@ -13,7 +13,7 @@ import (
 // tabTo moves the focus as those without a mouse do, forward from where it is.
 func (b *tab) tabTo(selector string) {
 	b.t.Helper()
-	for range 80 {
+	for range 200 {
 		if b.eval(fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) == true {
 			return
 		}

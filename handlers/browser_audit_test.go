@@ -6,6 +6,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"chartroom/db"
 	"chartroom/views"
 )
 
@@ -62,8 +63,7 @@ func TestTheAuditOnAPhone(t *testing.T) {
 	s.as("viewer").get("/patients")
 	event := scan[int](s, `SELECT id FROM audit_events WHERE action = 'patient-list'`)
 	b := chromium(t, s.url)
-	b.open("/login")
-	b.signIn("admin", password)
+	b.as(s, db.RoleAdmin, "/patients")
 	b.until(settled + `location.pathname === "/patients"`)
 	b.run(chromedp.EmulateViewport(320, 640))
 	for _, path := range []string{views.AuditPath, views.AuditPath + "?from=x", views.AuditEventPath(int64(event)), views.UserPath(s.userID("viewer"))} {

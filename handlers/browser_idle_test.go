@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func (b *tab) another() *tab {
 	b.t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
 	b.t.Cleanup(cancel)
-	n := &tab{t: b.t, ctx: ctx, url: b.url}
+	n := &tab{t: b.t, ctx: ctx, url: b.url, offline: new(atomic.Bool)}
 	n.run(chromedp.Navigate("about:blank"))
 	n.watch()
 	return n
@@ -188,7 +189,7 @@ func TestAtZeroEveryTabIsLeftAndWhatWasTypedComesBackToItsUserAlone(t *testing.T
 	one.want("it is not theirs", `document.querySelector(".ask") === null && document.getElementById("city").value`, "")
 	one.eval(`document.querySelector(".avatar").focus(); 0`)
 	one.press(kb.Enter)
-	for range 4 { // past Account, Users and Audit
+	for range 6 { // past Account, Display, Users, Audit and Help
 		one.press(kb.Tab)
 	}
 	one.press(kb.Enter)

@@ -37,6 +37,7 @@ func TestAPasswordCanBeLookedAtWhileTyping(t *testing.T) {
 }
 
 func TestWithoutJavaScriptThereIsNoButtonThatDoesNothing(t *testing.T) {
+	t.Parallel()
 	a := newSite(t).browser().get("/login")
 	if !regexp.MustCompile(`<button type="button" hidden [^>]*data-shows="password"`).MatchString(a.body) {
 		t.Errorf("no hidden button in\n%s", a.body)

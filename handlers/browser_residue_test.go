@@ -27,7 +27,7 @@ func TestNothingIsLeftInABrowserAfterSigningOut(t *testing.T) {
 	path := "/patients/" + scan[string](s, `SELECT id::text FROM patients`)
 	profile := t.TempDir()
 	s.taped() // which lets nothing be compressed: a cache on the disk would hold it so
-	b := chromium(t, s.url, chromedp.UserDataDir(profile))
+	b := wholeChromium(t, s.url, chromedp.UserDataDir(profile))
 	b.open("/login")
 	b.signIn(db.RoleClinician, password)
 	b.until(settled + `location.pathname === "/patients"`)
@@ -37,13 +37,14 @@ func TestNothingIsLeftInABrowserAfterSigningOut(t *testing.T) {
 	b.until(`document.querySelector("tbody") && document.querySelector("tbody").innerText.includes("Plughgivenus")`)
 	b.click(`tbody th a`)
 	b.until(settled + fmt.Sprintf(`location.pathname === %q && document.body.innerText.includes("MRNCANARY77123")`, path))
+	b.want("it is in the panel", `document.getElementById("panel").hidden`, false)
 	b.open(path + "/edit")
 	b.until(settled + `document.querySelector("#family")`)
 	b.fill("#family", "Frobozzia")
 	b.click(`form.fields button[type=submit]`)
 	b.until(settled + fmt.Sprintf(`location.pathname === %q && document.body.innerText.includes("Frobozzia")`, path))
 	session := scan[string](s, `SELECT id::text FROM sessions`)
-	if !cached(profile, "What htmx and the browser do not do by themselves") {
+	if !cached(profile, "const failedPanel") {
 		t.Error("our script is not in the cache on the disk, so that looking there proves nothing")
 	}
 	b.eval(`document.querySelector('form[action="/logout"]').submit(), 0`)

@@ -15,9 +15,12 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"chartroom/db"
 )
 
 // tab is a page in a real browser.
@@ -26,45 +29,59 @@ type tab struct {
 	ctx context.Context
 	url string
 	// offline: failed connections are expected from here on
-	offline atomic.Bool
+	offline *atomic.Bool
+	root    context.Context // without the deadline
 }
 
-// chromium opens a tab in a headless Chromium, with cookies, storage and cache of its own, as a window that leaves nothing. With options
-// it is another process. Where there is no Chromium, the test says so and is skipped; with CI=true it fails, because there
-// somebody has promised one.
-func chromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption) *tab {
+// chromium opens a tab in a headless Chromium, with cookies, storage and cache of its own, as a window that leaves nothing. Where Chromium's
+// headless shell is, which is the same engine without a desktop browser's windows and history, it is that: the windows took half of the
+// suite's time. Where there is no Chromium at all, the test says so and is skipped; with CI=true it fails, because there somebody has
+// promised one.
+func chromium(t *testing.T, url string) *tab {
 	t.Helper()
-	var found string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			found = path
-			break
-		}
+	found := chromiumPath(t)
+	if shell, err := exec.LookPath("chromium-headless-shell"); err == nil {
+		found = shell
 	}
-	if found == "" && os.Getenv("CI") == "" {
-		t.Skip("NO BROWSER: install Chromium to run this test; everything else is tested without it")
-	}
-	if found == "" {
-		t.Fatal("no browser, and CI is set: install Chromium")
-	}
-	var ctx context.Context
-	var cancel func()
+	return everybodys.open(t, found, url)
+}
+
+// wholeChromium is chromium, but always the browser that users have: for what it keeps, the back-forward cache above all. With options it
+// is a process of its own.
+func wholeChromium(t *testing.T, url string, options ...chromedp.ExecAllocatorOption) *tab {
+	t.Helper()
+	found := chromiumPath(t)
 	if len(options) == 0 {
-		everybodys.once.Do(func() { everybodys.start(found) })
-		if everybodys.err != nil {
-			t.Fatal(everybodys.err)
-		}
-		ctx, cancel = chromedp.NewContext(everybodys.ctx, chromedp.WithNewBrowserContext())
-	} else {
-		allocator, end := chromedp.NewExecAllocator(context.Background(), append(browserFlags(found), options...)...)
-		t.Cleanup(end)
-		ctx, cancel = chromedp.NewContext(allocator)
+		return everybodysWhole.open(t, found, url)
 	}
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(browserFlags(found), options...)...)
+	t.Cleanup(end)
+	return newTab(t, allocator, url)
+}
+
+func newTab(t *testing.T, parent context.Context, url string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, url: url}
+	b := &tab{t: t, ctx: ctx, url: url, offline: new(atomic.Bool)}
 	b.run(chromedp.Navigate("about:blank"))
 	b.watch()
 	return b
+}
+
+// chromiumPath is where the browser's program is.
+func chromiumPath(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no browser, and CI is set: install Chromium")
+	}
+	t.Skip("NO BROWSER: install Chromium to run this test; everything else is tested without it")
+	return ""
 }
 
 // browserFlags are our own, not chromedp's defaults, so that nothing that users have is switched off: the back-forward cache above
@@ -76,23 +93,34 @@ func browserFlags(path string) []chromedp.ExecAllocatorOption {
 		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"} {
 		all = append(all, chromedp.Flag(flag, true))
 	}
+	// Nobody looks at this browser's own window: it need not make ready what opens there when asked, nor processes for pages to come,
+	// which took a third of its time. What a page can do is not touched.
+	all = append(all, chromedp.Flag("disable-features", "PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess"),
+		chromedp.Flag("disable-extensions", true), chromedp.Flag("disable-breakpad", true))
 	if os.Getuid() == 0 {
 		all = append(all, chromedp.NoSandbox)
 	}
 	return all
 }
 
-// everybodys is the browser process that the tests share: to start one for each took a fifth of the suite's time.
-var everybodys struct {
-	sharedBrowser
-	once sync.Once
-}
+// everybodys and everybodysWhole are browser processes that tests share: to start one for each took a fifth of the suite's time.
+var everybodys, everybodysWhole sharedBrowser
 
 type sharedBrowser struct {
+	once    sync.Once
 	ctx     context.Context
 	err     error
 	profile string
 	cancel  []func()
+}
+
+func (b *sharedBrowser) open(t *testing.T, program, url string) *tab {
+	t.Helper()
+	b.once.Do(func() { b.start(program) })
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return newTab(t, b.ctx, url, chromedp.WithNewBrowserContext())
 }
 
 func (b *sharedBrowser) start(path string) {
@@ -111,7 +139,9 @@ func (b *sharedBrowser) end() {
 	for _, f := range b.cancel {
 		f()
 	}
-	_ = os.RemoveAll(b.profile)
+	if b.profile != "" {
+		_ = os.RemoveAll(b.profile)
+	}
 }
 
 // watch turns what the browser complains about into failures, and gives the tab its deadline.
@@ -129,8 +159,16 @@ func (b *tab) watch() {
 		}
 	}()
 	var cancel func()
-	b.ctx, cancel = context.WithTimeout(b.ctx, 90*time.Second)
+	b.root = b.ctx
+	b.ctx, cancel = context.WithTimeout(b.root, 90*time.Second)
 	b.t.Cleanup(cancel)
+}
+
+// lent is the same tab for a part of the test, with a deadline of its own. What the browser complains about fails the whole.
+func (b *tab) lent(t *testing.T) *tab {
+	ctx, cancel := context.WithTimeout(b.root, 90*time.Second)
+	t.Cleanup(cancel)
+	return &tab{t: t, ctx: ctx, url: b.url, offline: b.offline, root: b.root}
 }
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
@@ -159,12 +197,12 @@ func (b *tab) eval(js string) any {
 	return v
 }
 
-// until waits for a condition of the page, through navigations.
+// until waits for a condition of a page that has loaded, through navigations.
 func (b *tab) until(js string) {
 	b.t.Helper()
 	deadline := time.Now().Add(15 * time.Second)
 	for {
-		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`Boolean(`+js+`)`))
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && Boolean(`+js+`)`))
 		if err == nil && ok {
 			return
 		}
@@ -197,7 +235,7 @@ func (b *tab) back() {
 }
 
 // settled: not the picture of a page that is about to be asked for again.
-const settled = `document.readyState === "complete" && !document.documentElement.hidden && `
+const settled = `!document.documentElement.hidden && `
 
 const focused = `document.activeElement.id || document.activeElement.tagName`
 
@@ -218,14 +256,28 @@ func (b *tab) fill(selector, text string) {
 
 func (b *tab) signIn(name, with string) {
 	b.t.Helper()
+	b.until(settled + `document.getElementById("password")`) // the address is there before the page is
 	b.fill("#username", name)
 	b.fill("#password", with+"\r")
+}
+
+// has gives the tab a session of somebody who signed in before.
+func (b *tab) has(s *site, who string) {
+	b.t.Helper()
+	do(b, network.SetCookie, network.SetCookieParams{Name: "chartroom", Value: s.session(who).cookies["chartroom"].Value, URL: b.url})
+}
+
+// as opens a page as somebody who signed in before, for tests of what comes after: the sign-in page takes longer than most of them.
+func (b *tab) as(s *site, who, path string) {
+	b.t.Helper()
+	b.has(s, who)
+	b.open(path)
 }
 
 func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)
-	b := chromium(t, s.url)
+	b := wholeChromium(t, s.url)
 
 	b.open("/")
 	b.until(`location.pathname === "/login"`)
@@ -289,7 +341,7 @@ func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
 
 	// A patient's page, and nothing kept in the browser on the way.
 	b.click("tbody th a")
-	b.until(`location.pathname.match(/^\/patients\/[0-9a-f-]{36}$/) && document.querySelector("h1 bdi")`)
+	b.until(`location.pathname.match(/^\/patients\/[0-9a-f-]{36}$/) && document.querySelector(".person bdi")`)
 	b.want("browser storage", `localStorage.length + sessionStorage.length`, 0)
 
 	// The menu, by keyboard alone.
@@ -307,7 +359,24 @@ func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
 	b.press(kb.Tab)
 	b.want("first", `document.activeElement.textContent`, "Account")
 	b.press(kb.Tab)
-	b.want("second", `document.activeElement.textContent`, "Sign out")
+	b.want("second", `document.activeElement.textContent`, "Display")
+	b.press(kb.Tab)
+	b.want("third", `document.activeElement.textContent`, "Help and keyboard")
+	b.press(kb.Tab)
+	b.press(kb.Tab)
+	b.want("fifth", `document.activeElement.textContent`, "Recent patients")
+	b.until(`document.querySelector("#recent a")`) // loaded when the menu opened
+	b.press(kb.Tab)
+	b.want("whom one opened last", `document.activeElement.pathname === location.pathname && document.activeElement.closest("#recent") !== null`, true)
+	b.press(kb.Escape)
+	b.until(`!` + menuOpen + ` && !document.querySelector("#recent").firstChild`)
+	b.eval(`document.querySelector(".avatar").focus(); 0`)
+	b.press(kb.Enter)
+	b.until(menuOpen)
+	for range 4 {
+		b.press(kb.Tab)
+	}
+	b.want("fourth", `document.activeElement.textContent`, "Sign out")
 	b.press(kb.Enter)
 	b.until(`location.pathname === "/login"`)
 
@@ -319,7 +388,7 @@ func TestAWalkThroughTheSiteInABrowser(t *testing.T) {
 func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)
-	b := chromium(t, s.url)
+	b := wholeChromium(t, s.url)
 	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -354,8 +423,9 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 	b.eval(`document.querySelector(".avatar").focus(); 0`)
 	b.press(kb.Enter)
 	b.until(`document.querySelector("#account-menu:popover-open")`)
-	b.press(kb.Tab)
-	b.press(kb.Tab)
+	for range 4 { // past Account, Display and help
+		b.press(kb.Tab)
+	}
 	b.press(kb.Enter)
 	b.until(`location.pathname === "/login"`)
 	b.back()
@@ -371,12 +441,13 @@ func TestTheSameWalkWithoutJavaScript(t *testing.T) {
 // TestTheBrowserOfTheseTestsHasABackForwardCache is the control: without that cache, pressing Back proves nothing. It
 // asks with pages that may be stored; Chromium keeps pages that may not be only when it likes.
 func TestTheBrowserOfTheseTestsHasABackForwardCache(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, `<!DOCTYPE html><title>fresh</title><script>onpageshow = e => { if (e.persisted) document.title = "kept"; }</script><p>%s`, r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
-	b := chromium(t, server.URL)
+	b := wholeChromium(t, server.URL)
 	for range 5 { // a browser under pressure may drop a page from it now and then
 		b.open("/one")
 		b.open("/two")
@@ -393,8 +464,7 @@ func TestTheSkipLinkLeadsToTheContentAndNowhereElse(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
-	b.open("/login")
-	b.signIn("clinician", password)
+	b.as(s, db.RoleClinician, "/patients")
 	b.until(`document.querySelectorAll("tbody tr").length === 25`)
 	b.eval(`window.mark = 1; window.pops = 0; addEventListener("popstate", () => window.pops++); document.querySelector(".skip").focus(); 0`)
 	b.press(kb.Enter)
@@ -407,12 +477,11 @@ func TestTheSkipLinkLeadsToTheContentAndNowhereElse(t *testing.T) {
 func TestBackAfterTheSessionEndedElsewhereShowsNothing(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)
-	b := chromium(t, s.url)
-	b.open("/login")
-	b.signIn("clinician", password)
+	b := wholeChromium(t, s.url)
+	b.as(s, db.RoleClinician, "/patients")
 	b.until(`document.querySelectorAll("tbody tr").length === 25`)
 	b.click("tbody th a")
-	b.until(`document.querySelector("h1 bdi")`)
+	b.until(`document.querySelector(".person bdi")`)
 	b.open("/livez")
 	s.exec(`DELETE FROM sessions`) // an administrator, another tab: this browser's cookie stays
 	b.back()
@@ -423,8 +492,7 @@ func TestASessionThatEndsUnderAnOpenPageLeadsToSignIn(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)
 	b := chromium(t, s.url)
-	b.open("/login")
-	b.signIn("clinician", password)
+	b.as(s, db.RoleClinician, "/patients")
 	b.until(`document.querySelectorAll("tbody tr").length === 25`)
 	s.exec(`DELETE FROM sessions`)
 	b.click("#sort-birth_date") // a fragment: the sign-in page must not come into the table
@@ -442,8 +510,7 @@ func TestWhenTheServerCannotBeReachedThePageSaysSo(t *testing.T) {
 	s := clinic(t)
 	front := httptest.NewServer(s.Server)
 	b := chromium(t, front.URL)
-	b.open("/login")
-	b.signIn("clinician", password)
+	b.as(s, db.RoleClinician, "/patients")
 	b.until(`document.querySelectorAll("tbody tr").length === 25`)
 	front.CloseClientConnections()
 	front.Listener.Close()

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,6 +51,7 @@ func decoded(t *testing.T, coding, body string) string {
 }
 
 func TestPagesAreCompressedAsTheBrowserAsks(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(30)
 	b := s.as("viewer")
@@ -77,6 +79,7 @@ func TestPagesAreCompressedAsTheBrowserAsks(t *testing.T) {
 }
 
 func TestWhatHasNoBodyOrIsSmallStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(30)
 	b := s.as("viewer")
@@ -95,6 +98,7 @@ func TestWhatHasNoBodyOrIsSmallStaysAsItIs(t *testing.T) {
 }
 
 func TestAssetsComeCompressedAndWhole(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.browser()
 	for _, path := range []string{s.assets.paths.CSS, s.assets.paths.JS, s.assets.paths.Htmx, s.assets.paths.HtmxCSP} {
@@ -132,6 +136,7 @@ func streaming(t *testing.T, handle func(w http.ResponseWriter, r *http.Request)
 }
 
 func TestAStreamArrivesAsItIsFlushedAndItsDeadlineCanBeMoved(t *testing.T) {
+	t.Parallel()
 	read := make(chan struct{})
 	server := streaming(t, func(w http.ResponseWriter, r *http.Request) error {
 		c := http.NewResponseController(w)
@@ -181,6 +186,7 @@ func open(t *testing.T, url, coding string) io.Reader {
 }
 
 func TestAStreamThatIsGivenUpDoesNotLookFinished(t *testing.T) {
+	t.Parallel()
 	server := streaming(t, func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		_, _ = io.WriteString(w, strings.Repeat("a line\n", 100_000))
@@ -197,6 +203,7 @@ func TestAStreamThatIsGivenUpDoesNotLookFinished(t *testing.T) {
 // TestNoPageShowsItsAddress holds what compress rests on: nobody can make the site compress text of their choice
 // together with a form token or a patient by an address that they have a victim open.
 func TestNoPageShowsItsAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	b := s.as("admin")
@@ -230,5 +237,28 @@ func TestNoPageShowsItsAddress(t *testing.T) {
 	req := append(htmx, "Content-Type", "application/x-www-form-urlencoded")
 	if a := b.do("POST", "/patients/search", form("q", canary), req...); a.status != 403 || strings.Contains(a.body, canary) {
 		t.Errorf("a search without the form token: %d", a.status)
+	}
+}
+
+// TestOurOwnFilesGoOutWithoutWhatIsForTheirReaders: and with everything else, in lines that mean the same.
+func TestOurOwnFilesGoOutWithoutWhatIsForTheirReaders(t *testing.T) {
+	for in, want := range map[string]string{
+		"/* why\n so */\na { b: c }\n\n  d { e: f; } /* here */\n":        "a { b: c }\nd { e: f; } ",
+		"// why\nconst a = \"//b\"; // kept\n  // more\n\n  c(`/x/y`);\n": "const a = \"//b\"; // kept\nc(`/x/y`);",
+		"<svg><path d=\"M0 0\"/></svg>\n":                                 "<svg><path d=\"M0 0\"/></svg>",
+	} {
+		if got := string(terse([]byte(in))); got != strings.TrimSpace(want) {
+			t.Errorf("%q is served as %q", in, got)
+		}
+	}
+	s := newSite(t)
+	for path := range s.assets.files {
+		a := s.browser().get("/assets/" + path)
+		if ours := !strings.Contains(path, "htmx") && !strings.Contains(path, "hx-csp"); ours && regexp.MustCompile(`(?m)/\*|^\s*//|^\s`).MatchString(a.body) {
+			t.Errorf("%s holds a comment or an indented line", path)
+		}
+		if csp := a.header.Get("Content-Security-Policy"); a.status != 200 || csp != "default-src 'none'; frame-ancestors 'none'" || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
 	}
 }

@@ -37,7 +37,8 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 		s.fail(w, r, err)
 		return
 	}
-	c := views.Confirm{Page: s.page(r, errorTitle("Confirm it is you", problem != ""), &who), To: to, Cancel: cameFrom(to), TakesOut: to == views.AuditExportPath,
+	t := s.texts(r)
+	c := views.Confirm{Page: s.page(r, errorTitle(t, t.Password.Confirm, problem != ""), &who), To: to, Cancel: cameFrom(to), TakesOut: to == views.AuditExportPath,
 		FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token)}
 	if c.Error = problem; status != http.StatusUnprocessableEntity {
 		c.Error, c.Failure = "", problem
@@ -84,7 +85,8 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 		return s.unreadable(r)
 	}
 	in, err := s.DB.Confirm(r.Context(), scopeOf(r).viewer, r.PostForm.Get("password"), s.deviceOf(r), r.UserAgent())
-	if status, said, ok := notGranted(w, err, notYours); ok {
+	t := s.texts(r)
+	if status, said, ok := notGranted(w, t, err, t.Password.NotYours); ok {
 		s.showConfirm(w, r, status, next.URL.Path, waiting, said)
 		return nil
 	}

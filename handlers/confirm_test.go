@@ -13,6 +13,7 @@ import (
 var anything = []string{"username", "zoe", "role", "viewer", "email", "zoe@clinic.example"}
 
 func TestWhatChangesWhoGetsInAsksForAnOldPasswordAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	s.stale()
@@ -46,6 +47,7 @@ func TestWhatChangesWhoGetsInAsksForAnOldPasswordAgain(t *testing.T) {
 }
 
 func TestAfterThePasswordItGoesOnWithWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	s.stale()
@@ -86,6 +88,7 @@ func TestAfterThePasswordItGoesOnWithWhatWasAskedFor(t *testing.T) {
 }
 
 func TestConfirmingReachesNothingButWhatAsksForIt(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	before := b.cookies["chartroom"].Value
@@ -106,6 +109,7 @@ func TestConfirmingReachesNothingButWhatAsksForIt(t *testing.T) {
 }
 
 func TestConfirmingGivesNobodyARole(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("clinician")
 	a := b.give("/confirm", "to", s.at("clinician", "role"), "password", password, "carried.role", "admin")
@@ -118,6 +122,7 @@ func TestConfirmingGivesNobodyARole(t *testing.T) {
 }
 
 func TestPasswordsAreNeverCarried(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	s.stale()
@@ -131,6 +136,7 @@ func TestPasswordsAreNeverCarried(t *testing.T) {
 }
 
 func TestAnotherSessionsFormsAreNotConfirmed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b, other := s.session("admin"), s.session("admin")
 	s.stale()
@@ -143,6 +149,7 @@ func TestAnotherSessionsFormsAreNotConfirmed(t *testing.T) {
 }
 
 func TestGuessingThePasswordOfAnOpenSessionIsThrottled(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	s.stale()

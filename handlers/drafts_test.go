@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chartroom/db"
+	"chartroom/views/texts"
 )
 
 const kept = "and not saved."
@@ -21,6 +22,7 @@ func (b *browser) draft(path string, page answer, typed ...string) {
 }
 
 func TestWhatWasTypedComesBackAfterTheSessionEnded(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	edit, create := b.get(path+"/edit"), b.get("/patients/new")
@@ -60,6 +62,7 @@ func TestWhatWasTypedComesBackAfterTheSessionEnded(t *testing.T) {
 }
 
 func TestNobodyGetsAnotherUsersDraft(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	ada, bob := s.as("clinician"), s.as("admin")
 	edit, create := ada.get(path+"/edit"), ada.get("/patients/new")
@@ -93,6 +96,7 @@ func TestNobodyGetsAnotherUsersDraft(t *testing.T) {
 }
 
 func TestADraftIsDiscardedAndIsGoneAfterAnHour(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	edit := b.get(path + "/edit")
@@ -120,6 +124,7 @@ func TestADraftIsDiscardedAndIsGoneAfterAnHour(t *testing.T) {
 }
 
 func TestADraftOfAPatientWhoWasChangedMeanwhileMeetsTheOtherChange(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	ada, bob := s.as("clinician"), s.as("admin")
 	ada.draft(path+"/draft", ada.get(path+"/edit"), "phone", "555 0111", "email", "z@ward.invalid")
@@ -132,13 +137,14 @@ func TestADraftOfAPatientWhoWasChangedMeanwhileMeetsTheOtherChange(t *testing.T)
 		t.Errorf("%v", f)
 	}
 	a := ada.send(path, page)
-	wants(t, "saving", a, 409, "Someone else changed this patient", "Changed by both. On record now: 555 0222")
+	wants(t, "saving", a, 409, "Someone else changed this patient", "Changed by both. On record now:", "555 0222</bdi>")
 	if a = ada.send(path, a); a.status != 303 || scan[int](s, `SELECT count(*) FROM drafts`) != 0 {
 		t.Errorf("saving what both make together: %d", a.status)
 	}
 }
 
 func TestADraftThatSaysWhatIsOnRecordIsNone(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	edit, create := b.get(path+"/edit"), b.get("/patients/new")
@@ -159,6 +165,7 @@ func TestADraftThatSaysWhatIsOnRecordIsNone(t *testing.T) {
 }
 
 func TestTheTableAndTheLogHoldNothingOfADraft(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	b.draft(path+"/draft", b.get(path+"/edit"), "city", "Canarytown", "line", "Canary Lane")
@@ -182,6 +189,7 @@ func TestTheTableAndTheLogHoldNothingOfADraft(t *testing.T) {
 }
 
 func TestADraftThatCannotBeOpenedIsNone(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	b.draft(path+"/draft", b.get(path+"/edit"), "city", "Netherby")
@@ -211,6 +219,7 @@ func TestADraftThatCannotBeOpenedIsNone(t *testing.T) {
 }
 
 func TestDraftsThatNobodyTypes(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b, viewer := s.as("clinician"), s.as("viewer")
 	edit, create := b.get(path+"/edit"), b.get("/patients/new")
@@ -259,6 +268,7 @@ func TestDraftsThatNobodyTypes(t *testing.T) {
 }
 
 func TestAUserHasTwentyDraftsAtMostAndTheOldestGo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(25)
 	b := s.as("clinician")
@@ -277,6 +287,7 @@ func TestAUserHasTwentyDraftsAtMostAndTheOldestGo(t *testing.T) {
 }
 
 func TestTypingKeepsTheSessionAliveAndAPageBehindItsBackDoesNot(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	edit := b.get(path + "/edit")
@@ -295,6 +306,7 @@ func TestTypingKeepsTheSessionAliveAndAPageBehindItsBackDoesNot(t *testing.T) {
 }
 
 func TestAFormIsSavedWhateverBecomesOfItsDraft(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	page := b.get(path + "/edit")
@@ -308,12 +320,13 @@ func TestAFormIsSavedWhateverBecomesOfItsDraft(t *testing.T) {
 }
 
 func TestTheTimeOfADraftIsTheClinics(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 23, 22, 42, 0, 0, time.UTC)
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := [2]string{format{zone: zone, locale: "en"}.clock(at), format{zone: zone, locale: "en-US"}.clock(at)}; got != [2]string{"17:42", "5:42 PM"} {
+	if got := [2]string{format{zone: zone, locale: "en", t: &texts.English}.clock(at), format{zone: zone, locale: "en-US", t: &texts.English}.clock(at)}; got != [2]string{"17:42", "5:42 PM"} {
 		t.Error(got)
 	}
 }

@@ -8,27 +8,34 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // httpError is an answer that is decided where the problem is found.
 type httpError struct {
-	status           int
-	heading, message string
+	status int
+	says   func(*texts.Texts) texts.Refusal
 }
 
-func (e httpError) Error() string { return e.heading }
+// Error is for the log, which is English.
+func (e httpError) Error() string { return e.says(&texts.English).Heading }
 
 func asError[T any](err error, target *T) bool { return errors.As(err, target) }
 
 // answers is how errors of package db are told to a person. What is not here is ours to mend, and says so.
 var answers = []struct {
-	is               error
-	status           int
-	heading, message string
+	is error
+	httpError
 }{
-	{db.ErrForbidden, http.StatusForbidden, "Your role does not allow this", "Ask an administrator if you need it for your work."},
-	{db.ErrNotFound, http.StatusNotFound, "There is nothing here", "The address may be mistyped, or what it showed is not available to you."},
+	{db.ErrForbidden, httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.Forbidden }}},
+	{db.ErrNotFound, httpError{http.StatusNotFound, func(t *texts.Texts) texts.Refusal { return t.Errors.NotFound }}},
 }
+
+// What needs no error of its own.
+var (
+	errNoData = httpError{http.StatusServiceUnavailable, func(t *texts.Texts) texts.Refusal { return t.Errors.NoData }}
+	errFailed = httpError{http.StatusInternalServerError, func(t *texts.Texts) texts.Refusal { return t.Errors.Failed }}
+)
 
 // fail turns an error into an answer: a page, or the fragment that htmx asked for. The cause goes to the log, with the
 // number that the person sees.
@@ -58,9 +65,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	v := views.Error{Page: s.page(r, e.heading, nil), Heading: e.heading, Message: e.message, RequestID: sc.id}
+	said := e.says(s.texts(r))
+	v := views.Error{Page: s.page(r, said.Heading, nil), Heading: said.Heading, Message: said.Message, RequestID: sc.id}
 	content := views.ErrorPage(v)
-	if isFragment(r) {
+	switch {
+	case isFragment(r) && target(r) == "panel":
+		content = views.ErrorPanel(v)
+	case isFragment(r) && (target(r) == "recent" || target(r) == "help"):
+		content = views.ErrorPart(v)
+	case isFragment(r):
 		content = views.ErrorFragment(v)
 	}
 	s.render(w, r, e.status, content)
@@ -72,13 +85,13 @@ func (s *Server) describe(err error) httpError {
 	}
 	for _, a := range answers {
 		if errors.Is(err, a.is) {
-			return httpError{a.status, a.heading, a.message}
+			return a.httpError
 		}
 	}
 	if db.Unavailable(err) || errors.Is(err, context.Canceled) {
-		return httpError{http.StatusServiceUnavailable, "Chartroom cannot reach its data right now", "Nothing was lost. Try again in a few seconds."}
+		return errNoData
 	}
-	return httpError{http.StatusInternalServerError, "Something went wrong", "It was not your doing and has been noted. Try again, or ask for help with the number below."}
+	return errFailed
 }
 
 // askToSignIn sends a page to the sign-in form and back afterwards. A fragment gets 401 and the address to go to:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chartroom/db"
+	"chartroom/views/texts"
 )
 
 // pageTime is how long a browser may take for a page of an export.
@@ -21,28 +22,34 @@ var exportKinds = map[string]string{
 	db.FormatCSV:    "text/csv; charset=utf-8",
 }
 
+// What an export is refused for.
+var (
+	errExportElsewhere = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.ExportElsewhere }}
+	errBadFormat       = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadFormat }}
+	errBadListAddress  = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadListAddress }}
+	errOtherExports    = httpError{http.StatusServiceUnavailable, func(t *texts.Texts) texts.Refusal { return t.Errors.OtherExports }}
+)
+
 // exportPatients streams the list as filtered, for as long as it takes and the browser listens.
 func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" { // a link elsewhere must not fill somebody's disk with patients
-		return s.refuseForm(nil, r, db.RefusedSite, httpError{http.StatusForbidden, "This download was asked for by another site",
-			"Open the list of patients and export it from there."})
+		return s.refuseForm(nil, r, db.RefusedSite, errExportElsewhere)
 	}
 	format := cmp.Or(r.URL.Query().Get("format"), db.FormatNDJSON)
 	if exportKinds[format] == "" {
-		return httpError{http.StatusBadRequest, "There is no such format", "A list is exported as ndjson or csv."}
+		return errBadFormat
 	}
-	invalid := httpError{http.StatusBadRequest, "That list address is not valid", "Open the list of patients and export it from there."}
 	state := listState{Sort: db.SortName}
 	if text := r.URL.Query().Get("list"); text != "" {
 		opened, err := s.sealer.open(text)
 		if err != nil {
-			return invalid
+			return errBadListAddress
 		}
 		state = opened
 	}
 	q, err := s.query(state)
 	if err != nil {
-		return invalid
+		return errBadListAddress
 	}
 	leave, err := s.enterExport()
 	if err != nil {
@@ -55,7 +62,7 @@ func (s *Server) exportPatients(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = s.DB.ExportPatients(scopeOf(r).conn, scopeOf(r).viewer, q, format, d.page)
 	if errors.Is(err, db.ErrForeignList) {
-		return invalid
+		return errBadListAddress
 	}
 	return d.ended(err)
 }
@@ -66,7 +73,7 @@ func (s *Server) enterExport() (leave func(), err error) {
 	case s.exports <- struct{}{}:
 		return func() { <-s.exports }, nil
 	default:
-		return nil, httpError{http.StatusServiceUnavailable, "Other exports are under way", "Try again when they are done, in a minute or so."}
+		return nil, errOtherExports
 	}
 }
 

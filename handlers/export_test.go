@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheListAsFilteredIsAFile(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("1", "Abel", "Ann", "=1", "1974-12-25") + patientJSON("2", "Baker", "Bob", "2", "1980-01-01"))
 	b := s.as("clinician")
@@ -57,6 +58,7 @@ func TestTheListAsFilteredIsAFile(t *testing.T) {
 
 // TestAnExportThatCannotGoOnIsNoShorterFile ends the session while the file is under way.
 func TestAnExportThatCannotGoOnIsNoShorterFile(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3000)
 	b := s.as("clinician")
@@ -86,6 +88,7 @@ func (w *slowly) SetWriteDeadline(at time.Time) error {
 func (w *slowly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestALongExportHasTimeForEachPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(2500)
 	b := s.as("clinician")
@@ -104,6 +107,7 @@ func TestALongExportHasTimeForEachPage(t *testing.T) {
 }
 
 func TestAnExportEndsWhenTheBrowserLeavesAndFewRunAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3000)
 	b := s.as("clinician")

@@ -3,34 +3,61 @@ package handlers
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"chartroom/views/texts"
 )
 
-// format writes values the clinic's way.
+// format writes values the clinic's way, in the reader's words.
 type format struct {
 	zone   *time.Location
 	locale string
+	t      *texts.Texts
 }
 
-// monthFirst says how 12/25/1974 is meant: the United States' order is the exception.
-func (f format) monthFirst() bool { return strings.EqualFold(f.locale, "en-US") }
+// The order of a date's parts, and whether the day has twelve hours or twenty-four, are the clinic's (CLINIC_LOCALE), whatever
+// language its people read: two orders in one house would be mixed up.
+func (f format) monthFirst() bool {
+	return strings.EqualFold(f.locale, "en-US") || strings.EqualFold(f.locale, "es-US")
+}
 
-// birth writes a FHIR date with the precision that it has. The month is a word, so that nobody takes it for the day.
+// yearFirst are the places where ISO 8601 is what people write (CLDR's medium dates).
+func (f format) yearFirst() bool {
+	language, _, _ := strings.Cut(strings.ToLower(f.locale), "-")
+	return slices.Contains([]string{"sv", "lt", "hu", "zh", "ja", "ko"}, language) || strings.EqualFold(f.locale, "en-CA") || strings.EqualFold(f.locale, "fr-CA")
+}
+
+// birth writes a FHIR date with the precision that it has. The month is a word, so that nobody takes it for the day; where the
+// year stands first, nobody does.
 func (f format) birth(date string) string {
-	layouts := map[int][2]string{4: {"2006", "2006"}, 7: {"2006-01", "Jan 2006"}, 10: {"2006-01-02", "2 Jan 2006"}}
-	l, ok := layouts[len(date)]
-	if ok && len(date) == 10 && f.monthFirst() {
-		l[1] = "Jan 2, 2006"
+	layouts := map[int]string{4: "2006", 7: "2006-01", 10: "2006-01-02"}
+	t, err := time.Parse(layouts[len(date)], date)
+	switch {
+	case err != nil || len(date) < 4:
+		return f.t.Dates.Unknown
+	case f.yearFirst() || len(date) == 4:
+		return date
+	case len(date) == 7:
+		return f.t.Dates.Months[t.Month()-1] + " " + strconv.Itoa(t.Year())
 	}
-	t, err := time.Parse(l[0], date)
-	if !ok || err != nil {
-		return "Unknown"
+	return f.day(t)
+}
+
+// day writes the date of a moment.
+func (f format) day(t time.Time) string {
+	year, month, day := t.Date()
+	switch {
+	case f.yearFirst():
+		return t.Format(time.DateOnly)
+	case f.monthFirst():
+		return fmt.Sprintf("%s %d, %d", f.t.Dates.Months[month-1], day, year)
 	}
-	return t.Format(l[1])
+	return fmt.Sprintf("%d %s %d", day, f.t.Dates.Months[month-1], year)
 }
 
 var (
@@ -64,38 +91,34 @@ func (f format) readDate(text string) string {
 
 // dateHint says what readDate takes.
 func (f format) dateHint() string {
-	example := "25.12.1974, 25/12/1974"
-	if f.monthFirst() {
-		example = "12/25/1974"
+	switch {
+	case f.monthFirst():
+		return f.t.Dates.HintMonthFirst
+	case f.yearFirst():
+		return f.t.Dates.HintYearFirst
 	}
-	return example + " or 1974-12-25; 1974-12 or 1974 if no more is known."
+	return f.t.Dates.HintDayFirst
 }
 
 // moment writes a point in time in the clinic's zone.
-func (f format) moment(t time.Time) string {
-	layout := "2 Jan 2006, 15:04"
-	if f.monthFirst() {
-		layout = "Jan 2, 2006, 3:04 PM"
-	}
-	return t.In(f.zone).Format(layout)
-}
+func (f format) moment(t time.Time) string { return f.day(t.In(f.zone)) + ", " + f.clock(t) }
 
 // second is moment to the second, for a record.
-func (f format) second(t time.Time) string {
-	layout := "2 Jan 2006, 15:04:05"
-	if f.monthFirst() {
-		layout = "Jan 2, 2006, 3:04:05 PM"
-	}
-	return t.In(f.zone).Format(layout)
-}
+func (f format) second(t time.Time) string { return f.day(t.In(f.zone)) + ", " + f.time(t, ":05") }
 
 // clock is the time of day of a moment that is not long ago.
-func (f format) clock(t time.Time) string {
-	layout := "15:04"
-	if f.monthFirst() {
-		layout = "3:04 PM"
+func (f format) clock(t time.Time) string { return f.time(t, "") }
+
+func (f format) time(t time.Time, seconds string) string {
+	t = t.In(f.zone)
+	if !f.monthFirst() {
+		return t.Format("15:04" + seconds)
 	}
-	return t.In(f.zone).Format(layout)
+	half := f.t.Dates.MorningAfternoon[0]
+	if t.Hour() >= 12 {
+		half = f.t.Dates.MorningAfternoon[1]
+	}
+	return t.Format("3:04"+seconds) + " " + half
 }
 
 // age is in full years on the clinic's today, in months below two years and in days below one month; "about" where the
@@ -118,26 +141,26 @@ func (f format) age(date string, now time.Time) string {
 		}
 		switch days := int(today.Sub(born).Hours() / 24); {
 		case months < 1:
-			return fmt.Sprintf("%d d", days)
+			return f.t.Dates.Days(days)
 		case months < 24:
-			return fmt.Sprintf("%d mo", months)
+			return f.t.Dates.InMonths(months)
 		}
-		return fmt.Sprintf("%d y", months/12)
+		return f.t.Dates.Years(months / 12)
 	case 4, 7:
 		year, err := strconv.Atoi(date[:4])
 		if err != nil || year > now.Year() {
 			return ""
 		}
-		return fmt.Sprintf("about %d y", now.Year()-year)
+		return f.t.Dates.AboutYears(now.Year() - year)
 	}
 	return ""
 }
 
-// thousands writes a count with separators, as English does.
-func thousands(n int) string {
+// number writes a count, its thousands apart.
+func (f format) number(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+		s = s[:i] + f.t.Common.Thousands + s[i:]
 	}
 	return s
 }
@@ -156,23 +179,13 @@ func initials(name string) string {
 	return out
 }
 
-// sentence makes an error's text one: errors are written in lower case and without a full stop.
-func sentence(err error) string {
-	return capital(err.Error()) + "."
-}
-
-func capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
-}
-
 // iso is a time as HTML's datetime has it.
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // errorTitle says first that something is wrong, as a screen reader reads it first (WCAG 2.4.2).
-func errorTitle(title string, wrong bool) string {
+func errorTitle(t *texts.Texts, title string, wrong bool) string {
 	if wrong {
-		return "Error: " + title
+		return t.Common.ErrorTitle(title)
 	}
 	return title
 }

@@ -7,6 +7,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // sessionLeft tells an open page how long its session lasts, and that it has ended when it has. Asking does not keep it
@@ -43,37 +44,45 @@ func tellLeft(w http.ResponseWriter, left db.SessionLeft) {
 // limits are what a signed-in page says of its session's time, and what it may count on until it has asked.
 func limits(c Config) views.SessionLimits {
 	idle, sure := c.DB.IdleTimeout()
-	return views.SessionLimits{Idle: spell(idle), Lifetime: spell(c.Lifetime), Sure: int(sure.Seconds()),
-		Warn: int(min(time.Minute, idle/2).Seconds())}
+	l := views.SessionLimits{Sure: int(sure.Seconds()), Warn: int(min(time.Minute, idle/2).Seconds()), Zone: c.Zone.String(), Hours: "h23"}
+	if (format{locale: c.Locale}).monthFirst() { // as format.clock has it
+		l.Hours = "h12"
+	}
+	return l
 }
 
 // why are the reasons for which somebody stands before the sign-in form without having asked for it. The first two are
 // given by a page that has counted down to them. The third stands for all that ends a session behind a page's back:
 // telling them apart would help nobody to go on. It promises nothing, because without JavaScript nothing was kept.
-func (s *Server) why(reason string) string {
-	const kept = " What you typed into a patient’s form is kept for an hour: sign in and open that form again."
+func (s *Server) why(r *http.Request, reason string) string {
+	limits, t := s.sessionLimits(r), s.texts(r).SignIn
 	switch reason {
 	case views.ReasonTimeout:
-		return "You were signed out, because nothing was done for " + s.limits.Idle + "." + kept
+		return t.TimedOut(limits.Idle) + " " + t.Kept
 	case views.ReasonEnd:
-		return "You were signed out, because " + s.limits.Lifetime + " have passed since you signed in." + kept
+		return t.LifeOver(limits.Lifetime) + " " + t.Kept
 	case views.ReasonEnded:
-		return "Your session has ended: after " + s.limits.Idle + " without a step, " + s.limits.Lifetime + " after you signed in, or because somebody ended it."
+		return t.Ended(limits.Idle, limits.Lifetime)
 	}
 	return ""
 }
 
+// sessionLimits are the limits, in words too.
+func (s *Server) sessionLimits(r *http.Request) views.SessionLimits {
+	t, l := s.texts(r), s.limits
+	idle, _ := s.DB.IdleTimeout()
+	l.Idle, l.Lifetime = spell(t.Dates, idle), spell(t.Dates, s.Lifetime)
+	return l
+}
+
 // spell writes a length of time in the largest unit that it is a whole number of.
-func spell(d time.Duration) string {
+func spell(t texts.Dates, d time.Duration) string {
 	for _, unit := range []struct {
 		length time.Duration
-		name   string
-	}{{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		say    func(int) string
+	}{{time.Hour, t.Hours}, {time.Minute, t.Minutes}, {time.Second, t.Seconds}} {
 		if n := d / unit.length; d%unit.length == 0 && n > 0 {
-			if n == 1 {
-				return "1 " + unit.name
-			}
-			return fmt.Sprintf("%d %ss", n, unit.name)
+			return unit.say(int(n))
 		}
 	}
 	return d.String()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chartroom/db/dbtest"
+	"chartroom/views/texts"
 )
 
 // idle gives a site another idle time than the usual one.
@@ -32,6 +33,7 @@ func (a answer) left(t *testing.T) (idle, ends int) {
 }
 
 func TestAPageIsToldHowLongItsSessionLastsAndAskingDoesNotMakeItLonger(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.as("viewer")
 	s.exec(`UPDATE sessions SET last_seen_at = now() - interval '14 minutes', expiry = now() + interval '1 hour'`)
@@ -46,6 +48,7 @@ func TestAPageIsToldHowLongItsSessionLastsAndAskingDoesNotMakeItLonger(t *testin
 }
 
 func TestOneStepKeepsASessionAliveAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.as("viewer")
 	token := b.token()
@@ -75,6 +78,7 @@ func TestOneStepKeepsASessionAliveAtOnce(t *testing.T) {
 }
 
 func TestNothingLastsLongerThanTheLifetime(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.as("viewer")
 	token := b.token()
@@ -85,6 +89,7 @@ func TestNothingLastsLongerThanTheLifetime(t *testing.T) {
 }
 
 func TestWhoHadASessionIsToldWhyItIsGone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.as("viewer")
 	s.exec(`UPDATE sessions SET last_seen_at = now() - interval '20 minutes'`)
@@ -103,6 +108,7 @@ func TestWhoHadASessionIsToldWhyItIsGone(t *testing.T) {
 }
 
 func TestEveryPageSaysInWordsWhenOneIsSignedOut(t *testing.T) {
+	t.Parallel()
 	s, path := onePatient(t)
 	b := s.as("clinician")
 	for _, p := range []string{"/patients", "/account", path, path + "/edit", "/patients/new"} {
@@ -114,7 +120,7 @@ func TestEveryPageSaysInWordsWhenOneIsSignedOut(t *testing.T) {
 	}
 	for d, want := range map[time.Duration]string{15 * time.Minute: "15 minutes", time.Minute: "1 minute", 12 * time.Hour: "12 hours", time.Hour: "1 hour",
 		90 * time.Minute: "90 minutes", 90 * time.Second: "90 seconds", time.Second: "1 second", 1500 * time.Millisecond: "1.5s"} {
-		if got := spell(d); got != want {
+		if got := spell(texts.English.Dates, d); got != want {
 			t.Errorf("%v: %q", d, got)
 		}
 	}

@@ -23,14 +23,15 @@ func (s *Server) showInvite(w http.ResponseWriter, r *http.Request, status int, 
 	if err != nil {
 		return err
 	}
-	i.Page, i.Action = s.page(r, errorTitle("Set your password", status >= 400), nil), views.InvitePath(token)
-	i.Username, i.New, i.Ends, i.EndsISO = l.Username, l.Kind == db.LinkInvite, s.format.moment(l.Expires), iso(l.Expires)
+	t := s.texts(r)
+	i.Page, i.Action = s.page(r, errorTitle(t, t.Password.SetTitle, status >= 400), nil), views.InvitePath(token)
+	i.Username, i.New, i.Ends, i.EndsISO = l.Username, l.Kind == db.LinkInvite, s.reader(r).moment(l.Expires), iso(l.Expires)
 	s.render(w, r, status, views.InvitePage(i))
 	return nil
 }
 
 func (s *Server) showInviteOver(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusNotFound, views.InviteOverPage(s.page(r, "This link does not work any more", nil)))
+	s.render(w, r, http.StatusNotFound, views.InviteOverPage(s.page(r, s.texts(r).Password.LinkOver, nil)))
 }
 
 // useInvite sets the password and leads to sign-in: a link alone never makes a session (ASVS 6.4.3).
@@ -44,13 +45,13 @@ func (s *Server) useInvite(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = s.DB.UseLink(r.Context(), r.PathValue("token"), r.PostForm.Get("password"), scopeOf(r).viewer, s.words()...)
 	if problem := (db.PasswordProblem{}); errors.As(err, &problem) {
-		return s.showInvite(w, r, http.StatusUnprocessableEntity, views.Invite{Problem: sentence(problem)})
+		return s.showInvite(w, r, http.StatusUnprocessableEntity, views.Invite{Problem: passwordProblem(s.texts(r), problem)})
 	}
 	if errors.Is(err, db.ErrNotFound) {
 		s.showInviteOver(w, r)
 		return nil
 	}
-	if status, said, ok := notGranted(w, err, ""); ok {
+	if status, said, ok := notGranted(w, s.texts(r), err, ""); ok {
 		return s.showInvite(w, r, status, views.Invite{Failure: said})
 	}
 	return done(w, r, err, views.NoticePath(views.LoginPath(""), "password-set"))

@@ -31,8 +31,10 @@ func TestMain(m *testing.M) {
 	if flag.Parse(); flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	}
+	passwordHash = hashOf(password)
 	code := dbtest.Main(m)
 	everybodys.end()
+	everybodysWhole.end()
 	os.Exit(code)
 }
 
@@ -47,14 +49,16 @@ type site struct {
 
 const password = "seven brass kettles"
 
-// passwordHash is made once; every sign-in still costs a bcrypt, as it does for everybody.
-var passwordHash = func() string {
+// passwordHash is made once, at the price that cost_test.go sets.
+var passwordHash string
+
+func hashOf(password string) string {
 	h, err := db.HashPassword(password)
 	if err != nil {
 		panic(err)
 	}
 	return h
-}()
+}
 
 func newSite(t testing.TB, change ...func(*Config)) *site {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // Limits on what a request may cost.
@@ -30,7 +31,8 @@ type scope struct {
 	pattern string          // of the route, once known: the log never holds a path, which may name a patient
 	off     bool            // sign-in is switched off
 	conn    context.Context // of the connection, without the deadline, for what may take as long as the browser listens
-	user    int             // users.id of whose session it is, once a statement has found it; 0 for nobody
+	who     db.Who          // whose session it is, once a statement has found it
+	texts   *texts.Texts    // in the language that the browser asks for, once looked up
 	meter   *routeMeter     // of the route, or of all that is none
 	gone    bool            // the browser left before there was an answer
 	streams bool            // the answer takes as long as the browser listens
@@ -47,7 +49,7 @@ func (s *Server) middleware(mux *http.ServeMux) http.Handler {
 	routed := compress(s.logged(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sc := &scope{id: randomText(9), nonce: randomText(16), conn: r.Context(), meter: s.meter.unknown, off: s.DB.SignInOff().Now(s.now())}
-		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id, UserID: &sc.user}
+		sc.viewer = db.Viewer{Client: client(r, s.ProxyHops), RequestID: sc.id, Found: &sc.who}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), scopeKey{}, sc), requestTime)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -77,8 +79,7 @@ func (s *Server) logged(mux *http.ServeMux) http.Handler {
 			s.note(rec, r, time.Since(start), recover())
 		}()
 		if err := crossOrigin.Check(r); err != nil {
-			s.fail(rec, r, s.refuseForm(mux, r, db.RefusedSite, httpError{http.StatusForbidden, "This form came from another site",
-				"For your safety it was not accepted. Open the page again from here."}))
+			s.fail(rec, r, s.refuseForm(mux, r, db.RefusedSite, errOtherSite))
 			return
 		}
 		s.dispatch(mux, rec, r)
@@ -112,8 +113,8 @@ func (s *Server) note(rec *recorder, r *http.Request, took time.Duration, p any)
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("method", method(r)), slog.String("route", sc.pattern), slog.Int("status", status),
 		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("request", sc.id))
-	if sc.user != 0 {
-		attrs = append(attrs, slog.Int("user", sc.user))
+	if sc.who.UserID != 0 {
+		attrs = append(attrs, slog.Int("user", sc.who.UserID))
 	}
 	if p != nil || sc.gone || sc.conn.Err() != nil {
 		attrs = append(attrs, slog.Bool("aborted", true))
@@ -158,7 +159,7 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 	mux.ServeHTTP(refusal, r)
 	if refusal.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", refusal.Header().Get("Allow"))
-		s.fail(w, r, httpError{http.StatusMethodNotAllowed, "That is not possible here", "This address does not take such a request."})
+		s.fail(w, r, errMethod)
 		return
 	}
 	s.fail(w, r, db.ErrNotFound)
@@ -242,8 +243,7 @@ func (s *Server) admit(rt route, r *http.Request) error {
 		return err
 	}
 	if rt.access != public && !s.formTokenFits(r.PostForm.Get("csrf_token"), s.formFor(sc)) {
-		return s.refuseForm(nil, r, db.RefusedFormToken, httpError{http.StatusForbidden, "This page is out of date",
-			"It was made before you signed in again. Reload it and try once more."})
+		return s.refuseForm(nil, r, db.RefusedFormToken, errOldPage)
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func (s *Server) sessionToken(r *http.Request) string {
 func parseForm(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		if tooLarge := new(http.MaxBytesError); asError(err, &tooLarge) {
-			return httpError{http.StatusRequestEntityTooLarge, "That is too much", "The form holds more than this page takes."}
+			return errTooMuch
 		}
 		return errBadForm
 	}
@@ -287,7 +287,14 @@ func parseForm(r *http.Request) error {
 	return nil
 }
 
-var errBadForm = httpError{http.StatusBadRequest, "That form could not be read", "Go back, reload the page and try again."}
+// What the middleware refuses.
+var (
+	errOtherSite = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.OtherSite }}
+	errMethod    = httpError{http.StatusMethodNotAllowed, func(t *texts.Texts) texts.Refusal { return t.Errors.Method }}
+	errOldPage   = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.OldPage }}
+	errTooMuch   = httpError{http.StatusRequestEntityTooLarge, func(t *texts.Texts) texts.Refusal { return t.Errors.TooMuch }}
+	errBadForm   = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadForm }}
+)
 
 // headers are on every answer, whatever it is; SECURITY: ASVS 3.4. A handler may set Cache-Control for what holds
 // nobody's data.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"chartroom/db"
 	"chartroom/db/fhir"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // entry is the form of a patient between the browser and the database.
@@ -117,8 +119,7 @@ func (s *Server) keepTyped(w http.ResponseWriter, r *http.Request, e entry, err 
 	}
 	s.Log.Error("request failed", "request", scopeOf(r).id, "route", scopeOf(r).pattern, "status", http.StatusServiceUnavailable, "error", db.Loggable(err))
 	w.Header().Set("Retry-After", "5")
-	e.failure = "Chartroom cannot reach its data right now, so nothing was saved. What you typed stands below: try again in a few seconds, " +
-		"or ask for help with the number " + scopeOf(r).id + "."
+	e.failure = s.texts(r).Form.Failure(scopeOf(r).id)
 	s.showForm(w, r, http.StatusServiceUnavailable, e, nil)
 	return nil
 }
@@ -178,55 +179,72 @@ func (s *Server) change(e entry) db.Change {
 	c.Typed.BirthDate = s.format.readDate(c.Typed.BirthDate)
 	switch on := s.format.readDate(e.text[deceasedOn]); {
 	case on != "" && c.Typed.Deceased == "":
-		c.Problems = append(c.Problems, fhir.FieldError{Field: "Deceased", Message: `There is a date of death. Choose "Yes" for deceased, or remove the date.`})
+		c.Problems = append(c.Problems, fhir.FieldError{Field: "Deceased", Rule: fhir.RuleDeathWithout})
 	case on != "":
 		c.Typed.Deceased = on
 	}
 	return c
 }
 
-// The form, in its order.
+// The form, in its order. Legends, labels and hints are the reader's.
 type formField struct {
-	key, label, hint, keyboard, width string
-	options                           []views.Option
+	key, keyboard, width string
+	hint                 func(*texts.Form) string
+	options              []choice
 }
 
-var formGroups = []struct {
-	legend string
+type choice struct {
+	value string
+	label func(*texts.Texts) string
+}
+
+type fieldGroup struct {
+	legend func(*texts.Texts) string
 	fields []formField
-}{
-	{"Person", []formField{
-		{key: "family", label: "Family name"},
-		{key: "given", label: "Given names"},
-		{key: "birth_date", label: "Birth date", width: "third"},
-		{key: "gender", label: "Sex", width: "third", options: []views.Option{
-			{Value: "", Label: "Not said"}, {Value: "female", Label: "Female"}, {Value: "male", Label: "Male"}, {Value: "other", Label: "Other"}, {Value: "unknown", Label: "Unknown"}}},
-		{key: "mrn", label: "Medical record number (MRN)", width: "third"},
+}
+
+func sexChoice(sex string) choice {
+	return choice{sex, func(t *texts.Texts) string { return t.Common.Sexes[sex] }}
+}
+
+func statusChoice(value, status string) choice {
+	return choice{value, func(t *texts.Texts) string { return t.Common.Statuses[status] }}
+}
+
+func notSaid(t *texts.Texts) string { return t.Form.NotSaid }
+
+var formGroups = []fieldGroup{
+	{func(t *texts.Texts) string { return t.Form.Person }, []formField{
+		{key: "family"},
+		{key: "given"},
+		{key: "birth_date", width: "third"},
+		{key: "gender", width: "third", options: []choice{{"", notSaid}, sexChoice("female"), sexChoice("male"), sexChoice("other"), sexChoice("unknown")}},
+		{key: "mrn", width: "third"},
 	}},
-	{"Phone and e-mail", []formField{
-		{key: "phone", label: "Phone", width: "third", keyboard: "tel"},
-		{key: "email", label: "E-mail", width: "rest", keyboard: "email"},
+	{func(t *texts.Texts) string { return t.Patient.Telecoms }, []formField{
+		{key: "phone", width: "third", keyboard: "tel"},
+		{key: "email", width: "rest", keyboard: "email"},
 	}},
-	{"Address", []formField{
-		{key: "line", label: "Street and number", width: "full", hint: "Further lines after a comma."},
-		{key: "postal_code", label: "Postal code", width: "third"},
-		{key: "city", label: "City", width: "rest"},
-		{key: "state", label: "State or region"},
-		{key: "country", label: "Country"},
+	{func(t *texts.Texts) string { return t.Form.Address }, []formField{
+		{key: "line", width: "full", hint: func(t *texts.Form) string { return t.LineHint }},
+		{key: "postal_code", width: "third"},
+		{key: "city", width: "rest"},
+		{key: "state"},
+		{key: "country"},
 	}},
-	{"Status", []formField{
-		{key: "active", label: "Record", width: "third", hint: "Inactive instead of deleted: the patient stays on record and can be found.", options: []views.Option{
-			{Value: "true", Label: "Active"}, {Value: "false", Label: "Inactive"}}},
-		{key: "deceased", label: "Deceased", width: "third", options: []views.Option{
-			{Value: "", Label: "No, or not known"}, {Value: "true", Label: "Yes"}}},
-		{key: deceasedOn, label: "Date of death, if known", width: "third"},
+	{func(t *texts.Texts) string { return t.Form.Status }, []formField{
+		{key: "active", width: "third", hint: func(t *texts.Form) string { return t.ActiveHint }, options: []choice{statusChoice("true", "active"), statusChoice("false", "inactive")}},
+		{key: "deceased", width: "third", options: []choice{{"", func(t *texts.Texts) string { return t.Form.NotDead }}, {"true", func(t *texts.Texts) string { return t.Form.Yes }}}},
+		{key: deceasedOn, width: "third"},
 	}},
 }
 
 func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e entry, who *db.Who) {
-	title, f := "Edit patient", views.PatientForm{Action: views.PatientPath(e.id), Cancel: views.PatientPath(e.id), Submit: "Save"}
+	reader := s.reader(r)
+	t := &reader.t.Form
+	title, f := t.Edit, views.PatientForm{Action: views.PatientPath(e.id), Cancel: views.PatientPath(e.id), Submit: t.Save}
 	if e.version == 0 {
-		title, f.Action, f.Cancel, f.Submit = "New patient", views.PatientsPath(""), views.PatientsPath(""), "Save new patient"
+		title, f.Action, f.Cancel, f.Submit = t.New, views.PatientsPath(""), views.PatientsPath(""), t.SaveNew
 		f.Hidden = append(f.Hidden, views.Hidden{Name: "id", Value: e.id})
 	} else {
 		f.Hidden = append(f.Hidden, views.Hidden{Name: "version", Value: strconv.Itoa(e.version)})
@@ -238,24 +256,24 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 	f.DraftTo, f.At = views.DraftPath(e.patient()), views.FormPath(e.patient())
 	f.Unsaved = len(e.problems)+len(e.likely) > 0 || e.newer != nil || e.failure != ""
 	if e.draft != nil {
-		title = "Not saved yet: " + title
-		f.Draft = &views.Draft{At: s.format.clock(e.draft.at), AtISO: iso(e.draft.at), Stale: e.draft.stale,
+		title = t.NotSaved(title)
+		f.Draft = &views.Draft{At: reader.clock(e.draft.at), AtISO: iso(e.draft.at), Stale: e.draft.stale,
 			Discard: views.DiscardDraftPath(e.patient())}
 	}
 	switch {
 	case len(e.problems) > 0 || e.failure != "":
-		title = "Error: " + title
+		title = reader.t.Common.ErrorTitle(title)
 	case e.newer != nil:
-		title = "Changed meanwhile: " + title
+		title = t.Changed(title)
 	case len(e.likely) > 0:
-		title, f.Submit = "On record already? "+title, "Save anyway"
+		title, f.Submit = t.Known(title), t.SaveAnyway
 	}
 	f.Page, f.FormToken, f.Failure = s.page(r, title, who), formToken(s.formKeys[0], scopeOf(r).viewer.Token), e.failure
-	problems := e.problemsByKey(&f)
+	problems := e.problemsByKey(t, &f)
 	for _, g := range formGroups {
-		group := views.FieldGroup{Legend: g.legend}
+		group := views.FieldGroup{Legend: g.legend(reader.t)}
 		for _, spec := range g.fields {
-			field := s.field(spec, e)
+			field := reader.field(spec, e)
 			field.Problem = problems[spec.key]
 			if field.Problem != "" {
 				f.Problems = append(f.Problems, views.Problem{FieldID: spec.key, Message: field.Problem})
@@ -264,70 +282,77 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 		}
 		f.Groups = append(f.Groups, group)
 	}
-	f.Newer = s.newer(e.newer)
+	f.Newer = reader.newer(e.newer)
 	for _, p := range e.likely {
-		f.Likely = append(f.Likely, s.row(p))
+		f.Likely = append(f.Likely, s.row(reader, p))
 	}
 	s.render(w, r, status, views.PatientFormPage(f))
 }
 
 // problemsByKey gives each problem to its field. One for which the form has none stands in the summary alone.
-func (e entry) problemsByKey(f *views.PatientForm) map[string]string {
+func (e entry) problemsByKey(t *texts.Form, f *views.PatientForm) map[string]string {
 	all := map[string]string{}
 	for _, p := range e.problems {
 		i := slices.IndexFunc(db.Fields, func(field db.Field) bool { return field.Name == p.Field })
 		if i < 0 {
-			f.Problems = append(f.Problems, views.Problem{Message: p.Message})
+			f.Problems = append(f.Problems, views.Problem{Message: t.Problems[string(p.Rule)]})
 			continue
 		}
 		key := db.Fields[i].Key
 		if key == "deceased" && e.text[deceasedOn] != "" {
 			key = deceasedOn
 		}
-		all[key] = p.Message
+		all[key] = t.Problems[string(p.Rule)]
 	}
 	return all
 }
 
-func (s *Server) field(spec formField, e entry) views.FormField {
-	v := views.FormField{ID: spec.key, Label: spec.label, Hint: spec.hint, Value: e.text[spec.key], Keyboard: spec.keyboard,
-		Width: spec.width, Options: spec.options}
+func (f format) field(spec formField, e entry) views.FormField {
+	t := &f.t.Form
+	v := views.FormField{ID: spec.key, Label: t.Labels[spec.key], Value: e.text[spec.key], Keyboard: spec.keyboard, Width: spec.width}
+	if spec.hint != nil {
+		v.Hint = spec.hint(t)
+	}
+	for _, o := range spec.options {
+		v.Options = append(v.Options, views.Option{Value: o.value, Label: o.label(f.t)})
+	}
 	switch spec.key {
 	case "family":
 		v.Focus = e.version == 0 && len(e.problems)+len(e.likely) == 0 && e.failure == "" && e.draft == nil
 	case "birth_date", deceasedOn:
-		v.Hint = s.format.dateHint()
+		v.Hint = f.dateHint()
 	case "active":
 		if v.Value == "" { // only for who has it so: nobody should choose it
-			v.Options = append([]views.Option{{Value: "", Label: "Not said"}}, v.Options...)
+			v.Options = append([]views.Option{{Value: "", Label: t.NotSaid}}, v.Options...)
 		}
 	}
 	if e.newer != nil {
 		switch key := spec.key; {
 		case slices.Contains(e.newer.Both, key):
-			v.Note = "Changed by both. On record now: " + orNone(s.shown(key, e.newer.Now))
+			v.Note, v.NoteValue = t.NoteBoth, cmp.Or(f.shown(key, e.newer.Now), t.None)
 		case slices.Contains(e.newer.Theirs, key):
-			v.Note = "Changed on record meanwhile; taken over here."
+			v.Note = t.NoteTheirs
 		}
 	}
 	return v
 }
 
-func (s *Server) newer(n *db.Newer) *views.NewerVersion {
+func (f format) newer(n *db.Newer) *views.NewerVersion {
 	if n == nil {
 		return nil
 	}
-	v := &views.NewerVersion{By: authorName(n.By), At: s.format.moment(n.At), AtISO: iso(n.At), Asks: len(n.Both) > 0}
+	t := &f.t.Form
+	v := &views.NewerVersion{By: f.author(n.By), At: f.moment(n.At), AtISO: iso(n.At), Asks: len(n.Both) > 0}
 	for _, g := range formGroups {
 		for _, spec := range g.fields {
-			row := views.NewerField{Label: spec.label, Now: s.shown(spec.key, n.Now), Typed: s.shown(spec.key, n.Typed)}
+			row := views.NewerField{Label: t.Labels[spec.key], Now: f.shown(spec.key, n.Now), Typed: f.shown(spec.key, n.Typed)}
 			switch key := spec.key; {
 			case slices.Contains(n.Both, key):
-				row.Who, row.Both = "both", true
+				row.Who, row.Both = t.Both, true
 			case slices.Contains(n.Theirs, key):
 				row.Who = v.By
 			case slices.Contains(n.Mine, key):
-				row.Who = "you"
+				row.Who = t.You
 			default:
 				continue
 			}
@@ -338,44 +363,29 @@ func (s *Server) newer(n *db.Newer) *views.NewerVersion {
 }
 
 // shown is a field's value as people read it.
-func (s *Server) shown(key string, f fhir.Fields) string {
+func (f format) shown(key string, fields fhir.Fields) string {
 	value := ""
 	for _, field := range db.Fields {
 		if field.Key == key {
-			value = *field.Of(&f)
+			value = *field.Of(&fields)
 		}
 	}
 	switch key {
 	case "birth_date":
-		return s.date(value)
+		return f.date(value)
 	case "deceased":
 		if value != "" && value != "true" {
-			return "Yes, " + s.date(value)
+			return f.t.Form.DeadSince(f.date(value))
 		}
 	}
 	for _, g := range formGroups {
 		for _, spec := range g.fields {
 			for _, o := range spec.options {
-				if spec.key == key && o.Value == value {
-					return o.Label
+				if spec.key == key && o.value == value {
+					return o.label(f.t)
 				}
 			}
 		}
 	}
 	return value
-}
-
-// date writes a FHIR date the clinic's way, and what is none as it is.
-func (s *Server) date(value string) string {
-	if shown := s.format.birth(value); shown != "Unknown" {
-		return shown
-	}
-	return value
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }

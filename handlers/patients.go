@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,32 +10,36 @@ import (
 	"chartroom/db"
 	"chartroom/db/fhir"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // patients shows the list in the state that its sealed parameter holds. A parameter that is not valid, or was made for
 // another user, is said so above the list as it opens.
 func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 	state := listState{Sort: db.SortName}
-	status, problem := http.StatusOK, ""
-	const invalid = "That list address is not valid, so all patients are shown."
+	invalid := false
 	if text := r.URL.Query().Get("list"); text != "" {
 		opened, err := s.sealer.open(text)
 		if err != nil {
-			status, problem = http.StatusBadRequest, invalid
+			invalid = true
 		} else {
 			state = opened
 		}
 	}
 	list, err := s.list(r, &state)
 	// A search that is refused here was sealed by a program with other limits.
-	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || slices.ContainsFunc(sayable, func(e error) bool { return errors.Is(err, e) }) {
-		status, problem, state = http.StatusBadRequest, invalid, listState{Sort: db.SortName}
+	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || searchProblem(s.texts(r), err) != "" {
+		invalid, state = true, listState{Sort: db.SortName}
 		list, err = s.list(r, &state)
 	}
 	if err != nil {
 		return err
 	}
-	s.showList(w, r, status, problem, state, list)
+	if invalid {
+		s.showList(w, r, http.StatusBadRequest, s.texts(r).List.InvalidAddress, state, list)
+		return nil
+	}
+	s.showList(w, r, http.StatusOK, "", state, list)
 	return nil
 }
 
@@ -57,12 +60,12 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 			list.Who, err = s.DB.Whoami(r.Context(), scopeOf(r).viewer)
 		}
 	}
-	if slices.ContainsFunc(sayable, func(e error) bool { return errors.Is(err, e) }) {
+	if searchProblem(s.texts(r), err) != "" {
 		who, err2 := s.DB.Whoami(r.Context(), scopeOf(r).viewer)
 		if err2 != nil {
 			return err2
 		}
-		s.showList(w, r, http.StatusUnprocessableEntity, sentence(err), state, db.PatientList{Who: who})
+		s.showList(w, r, http.StatusUnprocessableEntity, searchProblem(s.texts(r), err), state, db.PatientList{Who: who})
 		return nil
 	}
 	if err != nil {
@@ -79,10 +82,24 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sayable are what a person can mend in the search form.
-var sayable = []error{db.ErrSearchTooLong, db.ErrSearchText, db.ErrFilterDate, db.ErrFilterSpan}
+// searchProblem says what a person can mend in the search form; "" of any other error.
+func searchProblem(t *texts.Texts, err error) string {
+	switch {
+	case errors.Is(err, db.ErrSearchTooLong):
+		return t.List.TooLong(db.MaxSearchLength, db.MaxSearchWords)
+	case errors.Is(err, db.ErrSearchText):
+		return t.List.BadText
+	case errors.Is(err, db.ErrFilterDate):
+		return t.List.BadDate
+	case errors.Is(err, db.ErrFilterSpan):
+		return t.List.BadSpan
+	}
+	return ""
+}
 
-var errBadList = httpError{http.StatusBadRequest, "The list cannot be shown like that", "Reload the list and try again."}
+var errBadList = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal {
+	return texts.Refusal{Heading: t.List.BadRequest, Message: t.List.BadRequestDo}
+}}
 
 // readList takes the search form. What is chosen from a list and is not on it was made up.
 func readList(r *http.Request) (listState, error) {
@@ -177,23 +194,21 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	if end := state.First + len(list.Rows); state.First != unplaced && (end > state.Found || end == state.Found && list.HasNext) {
 		state.Found, state.More = end, list.HasNext // the count was bounded, or is older than the page
 	}
+	page := s.page(r, listTitle(s.texts(r), state, problem), &list.Who)
+	f, columns := s.reader(r), list.Preferences.Shown()
 	v := views.Patients{
-		Page: s.page(r, listTitle(state, problem), &list.Who), Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes,
-		Filters: filters(state.Filter), Headings: s.headings(state), Found: found(state, len(list.Similar)), Error: problem,
+		Page: page, Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes, Columns: columns,
+		Filters: filters(f.t, state.Filter), Headings: s.headings(f.t, columns, state), Found: found(f, state, len(list.Similar)), Error: problem,
 		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "",
-		Caption:  caption(state, list), Empty: emptyText(state, problem), FormToken: formToken(s.formKeys[0], s.formFor(scopeOf(r))),
+		Caption:  caption(f, state, list), Empty: emptyText(f.t, state, problem), FormToken: formToken(s.formKeys[0], s.formFor(scopeOf(r))),
 	}
 	if problem != "" && len(list.Rows) == 0 {
 		v.Found = ""
 	}
-	for _, p := range list.Rows {
-		v.Rows = append(v.Rows, s.row(p))
-	}
-	for _, p := range list.Similar {
-		v.Similar = append(v.Similar, s.row(p))
-	}
+	v.Rows, v.Similar = s.rows(f, list.Rows), s.rows(f, list.Similar)
+	markSame(f, list.Rows, v.Rows, list.Similar, v.Similar)
 	if v.CanWrite = slices.Contains(db.Writers, list.Role) && !scopeOf(r).off; v.CanWrite {
-		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), found(state, 0)
+		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), found(f, state, 0)
 	}
 	if state.Query != "" && state.Sort != db.SortBest {
 		v.Best = s.first(state, db.SortBest, false)
@@ -207,26 +222,29 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 }
 
 // listTitle never says what was searched for: titles end up in the browser's history.
-func listTitle(state listState, problem string) string {
-	title := "Patients"
+func listTitle(t *texts.Texts, state listState, problem string) string {
+	title := t.List.Heading
 	if state.Query != "" || !state.Filter.Empty() {
-		title = "Patients found"
+		title = t.List.HeadingFound
 	}
-	return errorTitle(title, problem != "")
+	if problem != "" {
+		return t.Common.ErrorTitle(title)
+	}
+	return title
 }
 
-func emptyText(state listState, problem string) string {
+func emptyText(t *texts.Texts, state listState, problem string) string {
 	switch {
 	case problem != "":
-		return "Nothing was searched."
+		return t.List.NothingSearched
 	case state.Query != "" && !state.Filter.Empty():
-		return "No patient matches the search and the filters together. Take a filter off, or check the spelling."
+		return t.List.NoneBoth
 	case state.Query != "":
-		return "No patient matches. Check the spelling, or search by birth date, MRN or the last digits of a phone."
+		return t.List.NoneSearch
 	case !state.Filter.Empty():
-		return "No patient passes these filters."
+		return t.List.NoneFilter
 	}
-	return "There are no patients yet. An administrator can load them with “chartroom import”."
+	return t.List.NoneYet
 }
 
 // pager fills the addresses of the other pages.
@@ -263,29 +281,48 @@ func (s *Server) firstState(state listState, by db.Sort, desc bool) listState {
 	return state
 }
 
-// columns are the table's, in their order; sort is empty where the list cannot be ordered by one.
-var columns = []struct {
-	id, label string
-	sort      db.Sort
-}{
-	{"name", "Name", db.SortName}, {"mrn", "MRN", db.SortMRN}, {"birth_date", "Born", db.SortBirth}, {"sex", "Sex", ""},
-	{"phone", "Phone", ""}, {"city", "City", ""}, {"status", "Status", ""}, {"updated", "Last updated", db.SortUpdated},
+// sorts are the orders of columns; a list cannot be ordered by one that is not here.
+var sorts = map[string]db.Sort{"name": db.SortName, "mrn": db.SortMRN, "birth_date": db.SortBirth, "updated": db.SortUpdated}
+
+// columnName is a column's, by db.ListColumns.
+func columnName(t *texts.Texts, id string) string {
+	switch id {
+	case "name":
+		return t.List.Name
+	case "mrn":
+		return t.List.MRN
+	case "birth_date":
+		return t.List.Born
+	case "sex":
+		return t.List.Sex
+	case "phone":
+		return t.List.Phone
+	case "city":
+		return t.List.City
+	case "status":
+		return t.List.Status
+	}
+	return t.List.Updated
 }
 
-func (s *Server) headings(state listState) []views.Heading {
-	var all []views.Heading
-	for _, c := range columns {
-		h := views.Heading{ID: c.id, Label: c.label}
-		if c.sort != "" {
-			desc := c.sort == db.SortUpdated
-			if c.sort == state.Sort {
+func (s *Server) headings(t *texts.Texts, columns []string, state listState) []views.Heading {
+	all := make([]views.Heading, 0, len(columns)+1)
+	for i := -1; i < len(columns); i++ {
+		id := "name"
+		if i >= 0 {
+			id = columns[i]
+		}
+		h := views.Heading{ID: id, Label: columnName(t, id)}
+		if by := sorts[id]; by != "" {
+			desc := by == db.SortUpdated
+			if by == state.Sort {
 				desc = !state.Desc
 				h.AriaSort = "ascending"
 				if state.Desc {
 					h.AriaSort = "descending"
 				}
 			}
-			h.URL = s.first(state, c.sort, desc)
+			h.URL = s.first(state, by, desc)
 		}
 		all = append(all, h)
 	}
@@ -309,85 +346,140 @@ func sortText(state listState) string {
 	return string(state.Sort)
 }
 
-func filters(f db.Filter) views.Filters {
-	choice := func(value, label, chosen string) views.Choice {
-		return views.Choice{Value: value, Label: label, Chosen: value == chosen}
+func filters(t *texts.Texts, f db.Filter) views.Filters {
+	choices := func(values []string, names map[string]string, chosen string) []views.Choice {
+		all := []views.Choice{{Label: t.List.Any, Chosen: chosen == ""}}
+		for _, v := range values {
+			all = append(all, views.Choice{Value: v, Label: names[v], Chosen: v == chosen})
+		}
+		return all
 	}
-	v := views.Filters{BornFrom: f.BornFrom, BornTo: f.BornTo, Any: !f.Empty()}
-	v.Status = append(v.Status, choice("", "Any", f.Status))
-	for _, s := range db.Statuses {
-		v.Status = append(v.Status, choice(s, capital(s), f.Status))
-	}
-	v.Gender = append(v.Gender, choice("", "Any", f.Gender))
-	for _, g := range db.Genders {
-		v.Gender = append(v.Gender, choice(g, sexName(g), f.Gender))
-	}
-	return v
+	return views.Filters{BornFrom: f.BornFrom, BornTo: f.BornTo, Any: !f.Empty(),
+		Status: choices(db.Statuses, t.Common.Statuses, f.Status), Gender: choices(db.Genders, t.Common.Sexes, f.Gender)}
 }
 
 // found says how many patients there are, in words that a screen reader says too.
-func found(state listState, similar int) string {
-	n, also := thousands(state.Found), ""
+func found(f format, state listState, similar int) string {
+	also := ""
 	if similar > 0 {
-		also = fmt.Sprintf(", %d with similar names", similar)
+		also = f.t.List.AlsoSimilar(similar)
 	}
 	switch {
 	case state.More:
-		return n + "+ patients"
-	case state.Found == 1:
-		return "1 patient" + also
+		return f.t.List.FoundMore(f.number(state.Found))
 	case state.Found == 0 && (state.Query != "" || !state.Filter.Empty()):
-		return "No patient found" + also
+		return f.t.List.FoundNone + also
 	}
-	return n + " patients" + also
+	return f.t.List.Found(state.Found, f.number(state.Found)) + also
 }
 
-var sortNames = map[db.Sort]string{db.SortBest: "best match first", db.SortName: "sorted by name", db.SortBirth: "sorted by birth date",
-	db.SortMRN: "sorted by MRN", db.SortUpdated: "sorted by last update"}
-
 // caption says which rows these are, and leaves the numbers out where pages were crossed in a way that cannot be counted.
-func caption(state listState, list db.PatientList) string {
+func caption(f format, state listState, list db.PatientList) string {
 	if len(list.Rows) == 0 {
 		return ""
 	}
-	order := sortNames[state.Sort]
+	t := f.t.List
+	sorted := t.Sorted[string(state.Sort)]
 	if state.Desc {
-		order += ", last first"
+		sorted += t.LastFirst
 	}
 	switch {
 	case state.Last:
-		return fmt.Sprintf("The last %d patients, %s", len(list.Rows), order)
+		return t.RowsLast(len(list.Rows), sorted)
 	case state.First == unplaced:
-		return "Patients, " + order
+		return t.RowsSome(sorted)
 	}
-	return fmt.Sprintf("Patients %s to %s, %s", thousands(state.First+1), thousands(state.First+len(list.Rows)), order)
+	return t.RowsFromTo(f.number(state.First+1), f.number(state.First+len(list.Rows)), sorted)
 }
 
-func (s *Server) row(p db.Patient) views.PatientRow {
+func (s *Server) rows(f format, patients []db.Patient) (all []views.PatientRow) {
+	for _, p := range patients {
+		all = append(all, s.row(f, p))
+	}
+	return all
+}
+
+func (s *Server) row(f format, p db.Patient) views.PatientRow {
 	return views.PatientRow{
-		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: orDash(p.MRN), Birth: s.format.birth(p.BirthDate),
-		Age: s.age(p), Sex: sexName(p.Gender), Phone: orDash(p.Phone), City: orDash(p.City), Status: p.Status,
-		Updated: s.format.moment(p.UpdatedAt), UpdatedISO: iso(p.UpdatedAt), Match: strings.Join(p.Match, ", "),
+		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: orDash(p.MRN), Birth: f.birth(p.BirthDate),
+		Age: s.age(f, p), Sex: sexName(f.t, p.Gender), Phone: orDash(p.Phone), City: orDash(p.City), Status: p.Status,
+		Updated: f.moment(p.UpdatedAt), UpdatedISO: iso(p.UpdatedAt), Match: matches(f.t, p.Match),
 	}
 }
 
-func (s *Server) age(p db.Patient) string {
+// markSame marks the rows of a page whose names can hardly be told apart: with the birth date, because that is what to look at.
+func markSame(f format, found []db.Patient, rows []views.PatientRow, similar []db.Patient, similarRows []views.PatientRow) {
+	bearers := make(map[string]*views.PatientRow, len(rows)+len(similarRows))
+	mark := func(p db.Patient, row *views.PatientRow) {
+		key := nameKey(p.DisplayName)
+		first, met := bearers[key]
+		if !met {
+			bearers[key] = row
+			return
+		}
+		first.Same, row.Same = f.sameName(first), f.sameName(row)
+	}
+	for i, p := range found {
+		mark(p, &rows[i])
+	}
+	for i, p := range similar {
+		mark(p, &similarRows[i])
+	}
+}
+
+func (f format) sameName(row *views.PatientRow) string {
+	if row.Birth == f.t.Dates.Unknown {
+		return f.t.List.SameName("")
+	}
+	return f.t.List.SameName(row.Birth)
+}
+
+// nameKey is the same for names that differ in case, accents, punctuation or the order of their words.
+func nameKey(name string) string {
+	words := strings.Fields(fhir.Key(name))
+	if len(words) == 0 { // signs alone
+		return name
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// namesakes says how many other patients have the name, with an address that searches for them and names nobody.
+func (s *Server) namesakes(f format, p db.PatientPage) (said, to string) {
+	state := listState{User: p.UserID, Query: p.DisplayName, Sort: db.SortBest}
+	if _, err := s.query(state); err != nil || p.Namesakes == 0 {
+		return "", ""
+	}
+	if p.Namesakes >= db.MostNamesakes {
+		return f.t.List.NamesakesMany, s.address(state)
+	}
+	return f.t.List.Namesakes(p.Namesakes), s.address(state)
+}
+
+// matches say how a search found a patient.
+func matches(t *texts.Texts, kinds []string) string {
+	if len(kinds) == 0 {
+		return ""
+	}
+	all := make([]string, len(kinds))
+	for i, k := range kinds {
+		all[i] = t.List.Matches[k]
+	}
+	return strings.Join(all, ", ")
+}
+
+func (s *Server) age(f format, p db.Patient) string {
 	if p.Status == "deceased" {
 		return ""
 	}
-	return s.format.age(p.BirthDate, s.now())
+	return f.age(p.BirthDate, s.now())
 }
 
-func sexName(gender string) string {
-	switch gender {
-	case "male":
-		return "Male"
-	case "female":
-		return "Female"
-	case "other":
-		return "Other"
+func sexName(t *texts.Texts, gender string) string {
+	if name := t.Common.Sexes[gender]; name != "" {
+		return name
 	}
-	return "Unknown"
+	return t.Common.Sexes["unknown"]
 }
 
 func orDash(s string) string {
@@ -403,34 +495,22 @@ func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	row := s.row(p.Patient)
-	v := views.Patient{Page: s.page(r, "Patient", &p.Who), Name: row.Name, MRN: row.MRN, Birth: row.Birth, Age: row.Age,
-		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: s.sections(p),
-		Notice: notices[r.URL.Query().Get("notice")]}
-	s.history(&v, p)
+	f := s.reader(r)
+	row := s.row(f, p.Patient)
+	v := views.Patient{Page: s.page(r, f.t.Patient.Title, &p.Who), URL: views.PatientPath(p.ID), Name: row.Name, MRN: row.MRN, Birth: row.Birth, Age: row.Age,
+		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: f.sections(p.Detail),
+		Notice: f.t.Patient.Notices[r.URL.Query().Get("notice")]}
+	v.Paper.Subject = strings.Join([]string{row.Name, row.Birth, row.MRN}, " · ")
+	v.Namesakes, v.NamesakesURL = s.namesakes(f, p)
+	f.history(&v, p)
 	if p.Role == db.RoleAdmin {
-		v.Seen = &views.AuditPanel{Heading: "Who saw this patient", Of: "All that is on record about this patient", Rows: s.auditRows(p.Seen),
+		v.Seen = &views.AuditPanel{Heading: f.t.Patient.SeenHeading, Of: f.t.Patient.SeenAll, Rows: f.auditRows(p.Seen),
 			All: views.AuditListPath(auditFilter{patient: p.ID}.values())}
 	}
-	s.render(w, r, http.StatusOK, views.PatientPage(v))
+	content := views.PatientPage(v)
+	if isFragment(r) && target(r) == "panel" {
+		content = views.PatientPanel(v)
+	}
+	s.render(w, r, http.StatusOK, content)
 	return nil
-}
-
-func (s *Server) sections(p db.PatientPage) []views.Section {
-	section := func(heading, empty string, list []fhir.Labelled) views.Section {
-		v := views.Section{Heading: heading, Empty: empty}
-		for _, l := range list {
-			v.Items = append(v.Items, views.Item{Term: l.Label, Lines: l.Lines})
-		}
-		return v
-	}
-	d := p.Detail
-	return []views.Section{
-		section("Names", "No name on record.", d.Names),
-		section("Identifiers", "No identifier on record.", d.Identifiers),
-		section("Phone and e-mail", "No phone or e-mail on record.", d.Telecoms),
-		section("Addresses", "No address on record.", d.Addresses),
-		section("Contacts", "No contact person on record.", d.Contacts),
-		section("Further details", "Nothing further on record.", d.Demographics),
-	}
 }

@@ -10,9 +10,11 @@ import (
 
 	"chartroom/db"
 	"chartroom/db/dbtest"
+	"chartroom/views/texts"
 )
 
 func TestTheListComesAsAPageOrAsAFragmentFromTheSameAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(60)
 	b := s.as("viewer")
@@ -59,6 +61,7 @@ func walk(t *testing.T, b *browser, a answer, tag string) (all []string) {
 }
 
 func TestEverySortShowsEveryPatientOnceForwardsAndBackwards(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(110)
 	b := s.as("viewer")
@@ -100,6 +103,7 @@ func TestEverySortShowsEveryPatientOnceForwardsAndBackwards(t *testing.T) {
 }
 
 func TestAriaSortIsOnTheColumnThatSorts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	b := s.as("viewer")
@@ -118,6 +122,7 @@ func TestAriaSortIsOnTheColumnThatSorts(t *testing.T) {
 }
 
 func TestSearchGoesInTheBodyAndItsStateIsSealed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(40)
 	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
@@ -153,6 +158,7 @@ func TestSearchGoesInTheBodyAndItsStateIsSealed(t *testing.T) {
 }
 
 func TestAListAddressThatIsNotOursShowsTheWholeList(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(40)
 	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
@@ -180,6 +186,7 @@ func TestAListAddressThatIsNotOursShowsTheWholeList(t *testing.T) {
 
 // TestAListAddressOfAnotherProgram is one that opens and holds what this program would not have put into it.
 func TestAListAddressOfAnotherProgram(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
 	b := s.as("viewer")
@@ -207,6 +214,7 @@ func TestAListAddressOfAnotherProgram(t *testing.T) {
 }
 
 func TestListAddressesOutliveARotationOfTheKey(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	b := s.as("viewer")
@@ -224,6 +232,7 @@ func TestListAddressesOutliveARotationOfTheKey(t *testing.T) {
 }
 
 func TestInputThatNobodyTypesGetsAClearAnswer(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(30)
 	b := s.as("clinician")
@@ -279,6 +288,7 @@ func TestInputThatNobodyTypesGetsAClearAnswer(t *testing.T) {
 }
 
 func TestAPatientsPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(`{"resourceType":"Patient","id":"p1","active":false,"name":[{"use":"official","family":"Quimbleton","given":["Zadok"]},{"use":"maiden","family":"Thistlewood"}],` +
 		`"identifier":[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"MR"}]},"value":"QX-900"}],"birthDate":"1974-12","gender":"other",` +
@@ -309,6 +319,7 @@ func TestAPatientsPage(t *testing.T) {
 }
 
 func TestHostileNamesAreShownAsText(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	const evil = `"><img src=x onerror=alert(1)>`
 	s.load(`{"resourceType":"Patient","id":"p1","name":[{"family":"\"><img src=x onerror=alert(1)>"}],"identifier":[{"value":"\"><img src=x onerror=alert(1)>"}],"address":[{"city":"\"><img src=x onerror=alert(1)>"}]}`)
@@ -329,6 +340,7 @@ func TestHostileNamesAreShownAsText(t *testing.T) {
 }
 
 func TestWithoutTheAuditEventThereIsNoPatient(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("x1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
 	b := s.as("viewer")
@@ -349,6 +361,7 @@ func TestWithoutTheAuditEventThereIsNoPatient(t *testing.T) {
 }
 
 func TestBirthDatesAndAges(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for date, want := range map[string][3]string{
 		"1974-12-25": {"25 Dec 1974", "Dec 25, 1974", "51 y"}, "1974-03-01": {"1 Mar 1974", "Mar 1, 1974", "52 y"},
@@ -357,7 +370,7 @@ func TestBirthDatesAndAges(t *testing.T) {
 		"2026-02-01": {"1 Feb 2026", "Feb 1, 2026", "1 mo"}, "2026-03-02": {"2 Mar 2026", "Mar 2, 2026", ""},
 		"1974-12": {"Dec 1974", "Dec 1974", "about 52 y"}, "1974": {"1974", "1974", "about 52 y"}, "": {"Unknown", "Unknown", ""},
 	} {
-		en, us := format{time.UTC, "en"}, format{time.UTC, "en-US"}
+		en, us := format{time.UTC, "en", &texts.English}, format{time.UTC, "en-US", &texts.English}
 		if got := [3]string{en.birth(date), us.birth(date), en.age(date, now)}; got != want {
 			t.Errorf("%q: %q, want %q", date, got, want)
 		}
@@ -365,6 +378,7 @@ func TestBirthDatesAndAges(t *testing.T) {
 }
 
 func TestInitials(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{"maria.lopez": "ML", "Ana María Ruiz": "AM", "o'brien": "OB", "張偉": "張", "x": "X", "---": "?", "élise": "É", "r2.d2": "RD"} {
 		if got := initials(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
@@ -373,6 +387,7 @@ func TestInitials(t *testing.T) {
 }
 
 func TestFiltersAndPageSizesStayInTheSealedState(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(140)
 	s.exec(`UPDATE patients SET active = false, deceased = false WHERE id IN (SELECT id FROM patients ORDER BY id LIMIT 60)`)
@@ -402,6 +417,7 @@ func TestFiltersAndPageSizesStayInTheSealedState(t *testing.T) {
 }
 
 func TestAFilterThatCannotBe(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(30)
 	b := s.as("viewer")
@@ -426,6 +442,7 @@ func TestAFilterThatCannotBe(t *testing.T) {
 }
 
 func TestTheFirstAndTheLastPageAreOneStepAway(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(110)
 	b := s.as("viewer")
@@ -445,6 +462,7 @@ func TestTheFirstAndTheLastPageAreOneStepAway(t *testing.T) {
 }
 
 func TestASearchComesBestMatchFirstAndCanBeSorted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("1", "Abel", "Mary", "1", "1980-01-01") + patientJSON("2", "Marsh", "Zoe", "2", "1990-01-01") + patientJSON("3", "Cole", "Dagmar", "3", "1970-01-01"))
 	b := s.as("viewer")
@@ -470,6 +488,7 @@ func TestASearchComesBestMatchFirstAndCanBeSorted(t *testing.T) {
 }
 
 func TestSimilarNamesStandApart(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
 	a := s.as("viewer").search("quimbelton")
@@ -480,6 +499,7 @@ func TestSimilarNamesStandApart(t *testing.T) {
 }
 
 func TestOnlyWritersAreOfferedChangesAndExports(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.fill(3)
 	for role, offered := range map[string]bool{"viewer": false, "clinician": true, "admin": true} {

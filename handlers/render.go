@@ -5,9 +5,12 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/a-h/templ"
+
+	"chartroom/views/texts"
 )
 
 // isHtmx says that htmx asks, not the browser itself.
@@ -17,6 +20,12 @@ func isHtmx(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" 
 // and names a return through the history, which shows a whole page too.
 func isFragment(r *http.Request) bool {
 	return isHtmx(r) && r.Header.Get("HX-Request-Type") != "full" && r.Header.Get("HX-History-Restore-Request") != "true"
+}
+
+// target is the id of what htmx will put the answer into: it names the element's kind and its id (aside#panel).
+func target(r *http.Request) string {
+	_, id, _ := strings.Cut(r.Header.Get("HX-Target"), "#")
+	return id
 }
 
 // buffers are kept for the next page: growing one for each costs more memory than all else that a page needs. A very
@@ -36,7 +45,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c te
 	}()
 	// A context of its own: templ renders nothing under one that has ended, and "it took too long" is a page too. And
 	// each component looks the nonce up, which takes its time at the end of a request's chain.
-	if err := c.Render(templ.WithNonce(context.Background(), scopeOf(r).nonce), buf); err != nil {
+	if err := c.Render(texts.With(templ.WithNonce(context.Background(), scopeOf(r).nonce), s.texts(r)), buf); err != nil {
 		s.Log.Error("render", "request", scopeOf(r).id, "error", err)
 		status = http.StatusInternalServerError
 		buf.Reset()

@@ -48,6 +48,7 @@ func (rt route) reads() bool {
 func (s *Server) routes() []route {
 	return []route{
 		{pattern: "GET /{$}", access: public, off: asEver, handle: s.home},
+		{pattern: "GET /help", access: public, off: asEver, handle: s.help},
 		{pattern: "GET /login", access: public, off: asEver, handle: s.loginForm},
 		{pattern: "POST /login", access: public, off: asEver, handle: s.login},
 		// Signing out works without a form token, and so from a page that is older than the session: refusing it would
@@ -58,6 +59,9 @@ func (s *Server) routes() []route {
 		{pattern: "POST /confirm", handle: s.confirm},
 		{pattern: "GET /account", handle: s.account},
 		{pattern: "POST /account/email", fresh: true, handle: s.changeEmail},
+		{pattern: "GET /account/display", handle: s.display},
+		{pattern: "POST /account/display", handle: s.setDisplay},
+		{pattern: "POST /account/display/columns", handle: s.setColumns},
 		{pattern: "GET /account/password", handle: s.passwordForm},
 		{pattern: "POST /account/password", handle: s.changePassword}, // which asks for the password itself
 		{pattern: "POST /account/sessions/{id}/end", fresh: true, handle: s.endSession},
@@ -83,6 +87,7 @@ func (s *Server) routes() []route {
 
 		{pattern: "GET /patients", off: readable, handle: s.patients},
 		{pattern: "POST /patients/search", off: readable, handle: s.searchPatients},
+		{pattern: "GET /patients/recent", off: asEver, handle: s.recent},
 		{pattern: "GET /patients/{id}", off: readable, handle: s.patient},
 		{pattern: "GET /patients/new", access: writers, handle: s.newPatient},
 		{pattern: "POST /patients", access: writers, handle: s.createPatient},

@@ -19,6 +19,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // Config is what a server needs; main fills it from the settings.
@@ -69,7 +70,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, sessions: c.DB.Sessions(c.Lifetime), assets: files, now: time.Now,
-		format: format{zone: c.Zone, locale: c.Locale}, reports: limiter{perMinute: 30}, doubts: limiter{perMinute: 1}, exports: make(chan struct{}, exportsAtOnce), meter: newMeter()}
+		format: format{zone: c.Zone, locale: c.Locale, t: texts.Match("", c.Locale)}, reports: limiter{perMinute: 30}, doubts: limiter{perMinute: 1}, exports: make(chan struct{}, exportsAtOnce), meter: newMeter()}
 	s.limits = limits(c)
 	s.sessions.Cookie.Name = cookieName(c.Secure)
 	s.sessions.Cookie.Secure = c.Secure
@@ -138,15 +139,25 @@ func (s *Server) formTokenFits(got, sessionToken string) bool {
 
 // page fills what every page shows around its content.
 func (s *Server) page(r *http.Request, title string, who *db.Who) views.Page {
-	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths, Off: s.notice(r, who)}
+	p := views.Page{Title: title, Clinic: s.Clinic, Help: s.Help, Assets: s.assets.paths, Off: s.notice(r, who), Look: look(r)}
+	if who != nil {
+		p.Paper = s.paper(r, who)
+	}
 	if who != nil && !who.StandIn() {
-		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: roleNames[who.Role], Admin: who.Role == db.RoleAdmin,
-			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.limits, ReadOnly: p.Off != nil}
+		p.User = &views.User{Name: who.Username, Initials: initials(who.Username), Role: s.texts(r).Common.Roles[who.Role], Admin: who.Role == db.RoleAdmin,
+			FormToken: formToken(s.formKeys[0], scopeOf(r).viewer.Token), Session: s.sessionLimits(r), ReadOnly: p.Off != nil}
 	}
 	return p
 }
 
-var roleNames = map[string]string{db.RoleViewer: "Viewer", db.RoleClinician: "Clinician", db.RoleAdmin: "Administrator"}
+// paper says for a printed page what a screen need not: whose eyes it was made for, and when.
+func (s *Server) paper(r *http.Request, who *db.Who) *views.Paper {
+	at, t := s.reader(r).moment(s.now()), s.texts(r).Layout
+	if who.StandIn() {
+		return &views.Paper{Printed: t.PrintedAsOf(at)}
+	}
+	return &views.Paper{Printed: t.Printed(who.Username, at)}
+}
 
 // durable outlives the browser's request: a session that is being begun or ended must not be left half-way because
 // somebody closed the tab.

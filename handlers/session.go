@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
@@ -48,31 +48,27 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	q := r.URL.Query()
-	said, ok := loginNotices[q.Get("notice")]
+	t := s.texts(r)
+	said, ok := t.SignIn.Notices[q.Get("notice")]
 	if !ok {
-		said = s.why(q.Get("reason"))
+		said = s.why(r, q.Get("reason"))
 	}
-	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, "Sign in", nil), Next: next, Notice: said, Without: s.letsIn(r)}))
+	s.render(w, r, http.StatusOK, views.LoginPage(views.Login{Page: s.page(r, t.Layout.SignIn, nil), Next: next, Notice: said, Without: s.letsIn(r)}))
 	return nil
 }
-
-// loginNotices are what the sign-in form can say of what brought one there.
-var loginNotices = map[string]string{"password-set": "Your password is set. Sign in with it."}
-
-// refusal is the one sentence for every reason, so that nobody learns which user names exist.
-const refusal = "The user name or the password is not right. Both are case-sensitive."
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	username, next := r.PostForm.Get("username"), nextPath(r.PostForm.Get("next"))
 	in, err := s.DB.SignIn(r.Context(), db.SignInForm{Username: username, Password: r.PostForm.Get("password"), Device: s.deviceOf(r),
 		From: scopeOf(r).viewer, UserAgent: r.UserAgent()})
 	s.noteRefusal(r, err)
-	if status, said, ok := notGranted(w, err, refusal); ok {
+	t := s.texts(r)
+	if status, said, ok := notGranted(w, t, err, t.SignIn.Refused); ok {
 		if len(username) > 255 {
 			username = ""
 		}
 		s.render(w, r, status, views.LoginPage(views.Login{
-			Page: s.page(r, "Error: Sign in", nil), Username: username, Next: next, Error: said}))
+			Page: s.page(r, t.Common.ErrorTitle(t.Layout.SignIn), nil), Username: username, Next: next, Error: said}))
 		return nil
 	}
 	if err != nil {
@@ -81,7 +77,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.beginSession(w, r, in); err != nil {
 		return wrap("sign in", err)
 	}
-	scopeOf(r).user = in.UserID
+	scopeOf(r).who.UserID = in.UserID
 	s.troubles.signedIn(visitorOf(r), s.now())
 	to := orList(next)
 	if in.Weak != nil && !scopeOf(r).off {
@@ -93,7 +89,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 
 // notGranted tells what became of a sign-in that was not granted, in words that are the same for every account and for
 // none. ok says that it was such a case; an error that is none of these is the caller's.
-func notGranted(w http.ResponseWriter, err error, refusal string) (status int, said string, ok bool) {
+func notGranted(w http.ResponseWriter, t *texts.Texts, err error, refusal string) (status int, said string, ok bool) {
 	var wait db.Throttled
 	switch {
 	case errors.Is(err, db.ErrRefused):
@@ -101,22 +97,20 @@ func notGranted(w http.ResponseWriter, err error, refusal string) (status int, s
 	case errors.As(err, &wait):
 		seconds := int(math.Ceil(wait.After.Seconds()))
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		return http.StatusTooManyRequests, "Too many sign-ins have failed. Try again in " + inWords(seconds) + ", or ask an administrator for help.", true
+		return http.StatusTooManyRequests, t.SignIn.TooMany(waiting(t.Dates, seconds)), true
 	case errors.Is(err, db.ErrBusy):
 		w.Header().Set("Retry-After", "3")
-		return http.StatusServiceUnavailable, "Many people are signing in right now. Try again in a few seconds.", true
+		return http.StatusServiceUnavailable, t.SignIn.Busy, true
 	}
 	return 0, "", false
 }
 
-func inWords(seconds int) string {
-	switch {
-	case seconds == 1:
-		return "a second"
-	case seconds < 120:
-		return fmt.Sprintf("%d seconds", seconds)
+// waiting is in whole minutes where nobody counts the seconds.
+func waiting(t texts.Dates, seconds int) string {
+	if seconds < 120 {
+		return t.Seconds(seconds)
 	}
-	return fmt.Sprintf("%d minutes", (seconds+59)/60)
+	return t.Minutes((seconds + 59) / 60)
 }
 
 // deviceAge is how long a browser is remembered after its last sign-in.

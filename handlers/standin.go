@@ -9,6 +9,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
 
 // whileOff says what becomes of a route while sign-in is switched off. Its zero value is "shut", so that a route without a word
@@ -54,8 +55,10 @@ func (s *Server) refuseWhileOff(r *http.Request) error {
 	if err := s.DB.RefuseWhileOff(r.Context(), scopeOf(r).viewer); err != nil {
 		return err
 	}
-	return httpError{http.StatusForbidden, "Chartroom is read-only right now",
-		"Sign-in is switched off until " + s.offUntil() + ". Nothing was changed. Do this again after that time."}
+	until := s.offUntil(s.reader(r))
+	return httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal {
+		return texts.Refusal{Heading: t.Errors.ReadOnly, Message: t.Errors.ReadOnlyUntil(until)}
+	}}
 }
 
 // letsIn says whether a client may read without signing in. The statement that reads judges the list and the time again.
@@ -124,9 +127,9 @@ func inside(a netip.Addr) bool {
 }
 
 // offUntil is when sign-in comes back, in the clinic's time.
-func (s *Server) offUntil() string {
+func (s *Server) offUntil(f format) string {
 	until := s.DB.SignInOff().Until.In(s.Zone)
-	return s.format.moment(until) + " " + until.Format("MST")
+	return f.moment(until) + " " + until.Format("MST")
 }
 
 // notice is what every page says while sign-in is off; nil while it is on.
@@ -136,6 +139,6 @@ func (s *Server) notice(r *http.Request, who *db.Who) *views.SignInOff {
 	}
 	until := s.DB.SignInOff().Until
 	idle, _ := s.DB.IdleTimeout()
-	return &views.SignInOff{Until: s.offUntil(), UntilISO: iso(until), Left: int(max(0, until.Sub(s.now())).Seconds()), Idle: int(idle.Seconds()),
+	return &views.SignInOff{Until: s.offUntil(s.reader(r)), UntilISO: iso(until), Left: int(max(0, until.Sub(s.now())).Seconds()), Idle: int(idle.Seconds()),
 		StandIn: who != nil && who.StandIn()}
 }

@@ -28,7 +28,7 @@ const here, elsewhere = "127.0.0.0/8", "203.0.113.0/29"
 // apart from routes.go. All others are shut.
 var (
 	readWhileOff = []string{"GET /patients", "POST /patients/search", "GET /patients/{id}"}
-	stayWhileOff = []string{"GET /{$}", "GET /login", "POST /login", "POST /logout", "GET /session", "POST /session", "GET /admin/audit",
+	stayWhileOff = []string{"GET /{$}", "GET /help", "GET /patients/recent", "GET /login", "POST /login", "POST /logout", "GET /session", "POST /session", "GET /admin/audit",
 		"POST /admin/audit/search", "GET /admin/audit/events/{id}", "GET /healthcheck", "GET /livez", "POST /csp-report", "GET /assets/{name...}"}
 )
 

@@ -10,6 +10,7 @@ import (
 
 // TestTroublesAreToldOnceAMinuteAndNeverOfBrowsersThatAreWell has a clock of its own.
 func TestTroublesAreToldOnceAMinuteAndNeverOfBrowsersThatAreWell(t *testing.T) {
+	t.Parallel()
 	var m troubles
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	after := func(d time.Duration) time.Time { return at.Add(d) }
@@ -66,6 +67,7 @@ func TestTroublesAreToldOnceAMinuteAndNeverOfBrowsersThatAreWell(t *testing.T) {
 }
 
 func TestTheSchemeIsThatOfTheTrustedProxiesAlone(t *testing.T) {
+	t.Parallel()
 	for _, try := range []struct {
 		hops int
 		said []string
@@ -82,6 +84,7 @@ func TestTheSchemeIsThatOfTheTrustedProxiesAlone(t *testing.T) {
 }
 
 func TestTheLogSaysWhyASignInWasRefusedAndNotWhatWasTyped(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.browser()
 	b.post("/login", "username", "typed-by-mistake", "password", password)

@@ -9,16 +9,8 @@ import (
 
 	"chartroom/db"
 	"chartroom/views"
+	"chartroom/views/texts"
 )
-
-// userNotices are what the page of an account can say of what has just been done.
-var userNotices = map[string]string{
-	"role":       "The role is changed, from the next request on.",
-	"disabled":   "The user is disabled and signed out everywhere.",
-	"enabled":    "The user is enabled and can sign in again.",
-	"signed-out": "The user is signed out everywhere.",
-	"unlocked":   "The failed sign-ins are forgotten.",
-}
 
 func (s *Server) users(w http.ResponseWriter, r *http.Request) error {
 	return s.listUsers(w, r, "", "")
@@ -38,19 +30,22 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request, text, after s
 	if err != nil {
 		return err
 	}
-	page := views.Users{Page: s.page(r, "Users", &l.Who), Query: text, Later: after != "", Found: plural(len(l.Users), "user")}
-	if len(l.Users) == 0 {
-		page.Found = "No user found"
-	}
-	if l.More {
-		page.Next = l.Users[len(l.Users)-1].Username
-		page.Found += " on this page, and there are more"
+	f, t := s.reader(r), s.texts(r)
+	page := views.Users{Page: s.page(r, t.Layout.Users, &l.Who), Query: text, Later: after != ""}
+	switch n := len(l.Users); {
+	case n == 0:
+		page.Found = t.Users.FoundNone
+	case l.More:
+		page.Next = l.Users[n-1].Username
+		page.Found = t.Users.FoundMore(f.number(n))
+	default:
+		page.Found = t.Users.Found(n, f.number(n))
 	}
 	for _, u := range l.Users {
-		row := views.UserRow{URL: views.UserPath(u.ID), Name: u.Username, Email: deref(u.Email), Role: roleNames[u.Role],
-			Sessions: strconv.Itoa(u.Sessions), States: userStates(u)}
+		row := views.UserRow{URL: views.UserPath(u.ID), Name: u.Username, Email: deref(u.Email), Role: t.Common.Roles[u.Role],
+			Sessions: strconv.Itoa(u.Sessions), States: userStates(t, u)}
 		if u.LastIn != nil {
-			row.LastIn, row.LastInISO = s.format.moment(*u.LastIn), iso(*u.LastIn)
+			row.LastIn, row.LastInISO = f.moment(*u.LastIn), iso(*u.LastIn)
 		}
 		page.Rows = append(page.Rows, row)
 	}
@@ -58,62 +53,86 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request, text, after s
 	return nil
 }
 
-func userStates(u db.UserRow) (all []views.State) {
+func userStates(t *texts.Texts, u db.UserRow) (all []views.State) {
+	said := t.Users.States
 	if !u.Active {
-		return []views.State{{Word: "disabled", Class: "inactive"}}
+		return []views.State{{Word: said["disabled"], Class: "inactive"}}
 	}
-	all = append(all, views.State{Word: "active", Class: "active"})
+	all = append(all, views.State{Word: said["active"], Class: "active"})
 	if u.Locked {
-		all = append(all, views.State{Word: "locked", Class: "locked"})
+		all = append(all, views.State{Word: said["locked"], Class: "locked"})
 	}
-	switch deref(u.Link) {
-	case db.LinkInvite:
-		all = append(all, views.State{Word: "invited", Class: "waiting"})
-	case db.LinkReset:
-		all = append(all, views.State{Word: "new link", Class: "waiting"})
+	if u.Link != nil {
+		all = append(all, views.State{Word: said[*u.Link], Class: "waiting"})
 	}
 	return all
 }
 
 func (s *Server) newUser(w http.ResponseWriter, r *http.Request) error {
-	return s.showNewUser(w, r, http.StatusOK, db.NewUser{}, nil)
+	return s.showNewUser(w, r, http.StatusOK, db.NewUser{}, nil, "")
 }
 
-// showNewUser shows the form, with what is wrong beside its field.
-func (s *Server) showNewUser(w http.ResponseWriter, r *http.Request, status int, typed db.NewUser, problem error) error {
+// showNewUser shows the form, with what is wrong beside its field, or why it could not be done now.
+func (s *Server) showNewUser(w http.ResponseWriter, r *http.Request, status int, typed db.NewUser, problem error, failure string) error {
 	v := scopeOf(r).viewer
 	v.Fresh = false
 	who, err := s.DB.Whoami(r.Context(), v)
 	if err != nil {
 		return err
 	}
-	n := views.NewUser{Page: s.page(r, errorTitle("New user", problem != nil), &who), Role: roleField(typed.Role),
-		Name: views.FormField{ID: "username", Label: "User name", Value: typed.Username, Focus: true,
-			Hint: "Matched exactly at sign-in, capital letters too. It cannot be changed."},
-		Email: views.FormField{ID: "email", Label: "E-mail address (optional)", Value: typed.Email}}
+	t := s.texts(r)
+	field, said := userProblem(t, problem)
+	n := views.NewUser{Page: s.page(r, errorTitle(t, t.Users.New, status >= 400), &who), Role: roleField(t, typed.Role), Failure: failure,
+		Name: views.FormField{ID: "username", Label: t.SignIn.Username, Value: typed.Username, Focus: field == "" || field == "username",
+			Hint: t.Users.NameHint},
+		Email: views.FormField{ID: "email", Label: t.Users.EmailOptional, Value: typed.Email, Focus: field == "email"}}
 	if typed.Role == "" {
 		n.Role.Value = db.RoleClinician
 	}
-	switch {
-	case problem == nil:
-	case errors.Is(problem, db.ErrUserEmail):
-		n.Email.Problem, n.Email.Focus, n.Name.Focus = sentence(problem), true, false
-	case errors.Is(problem, db.ErrUserRole):
-		n.Role.Problem, n.Name.Focus = sentence(problem), false
-	case errors.Is(problem, db.ErrUserName), errors.Is(problem, db.ErrUserTaken):
-		n.Name.Problem = sentence(problem)
-	default:
-		n.Failure = sentence(problem)
+	for _, f := range []*views.FormField{&n.Name, &n.Email, &n.Role} {
+		if f.ID == field {
+			f.Problem = said
+		}
 	}
 	s.render(w, r, status, views.NewUserPage(n))
 	return nil
 }
 
-func roleField(role string) views.FormField {
-	f := views.FormField{ID: "role", Label: "Role", Value: role,
-		Hint: "Viewers read patients; clinicians also change them; administrators also manage the users."}
+// userProblem says what a person can mend in an account, and in which field of the form of a new one; "" of any other error.
+func userProblem(t *texts.Texts, err error) (field, said string) {
+	switch {
+	case errors.Is(err, db.ErrUserNameLength):
+		return "username", t.Users.NameLength
+	case errors.Is(err, db.ErrUserNameText):
+		return "username", t.Users.NameNotText
+	case errors.Is(err, db.ErrUserNameSpaces):
+		return "username", t.Users.NameSpaces
+	case errors.Is(err, db.ErrUserTaken):
+		return "username", t.Users.Taken
+	case errors.Is(err, db.ErrUserEmail):
+		return "email", t.Users.BadEmail
+	case errors.Is(err, db.ErrUserRole):
+		return "role", t.Users.BadRole(roles(t))
+	case errors.Is(err, db.ErrLastAdmin):
+		return "", t.Users.LastAdmin
+	case errors.Is(err, db.ErrUserOff):
+		return "", t.Users.Off
+	}
+	return "", ""
+}
+
+func roles(t *texts.Texts) string {
+	var all []string
+	for _, role := range db.Roles {
+		all = append(all, t.Common.Roles[role])
+	}
+	return strings.Join(all, ", ")
+}
+
+func roleField(t *texts.Texts, role string) views.FormField {
+	f := views.FormField{ID: "role", Label: t.Account.Role, Value: role, Hint: t.Users.RoleHint}
 	for _, known := range db.Roles {
-		f.Options = append(f.Options, views.Option{Value: known, Label: roleNames[known]})
+		f.Options = append(f.Options, views.Option{Value: known, Label: t.Common.Roles[known]})
 	}
 	return f
 }
@@ -122,13 +141,11 @@ func roleField(role string) views.FormField {
 func (s *Server) createUser(w http.ResponseWriter, r *http.Request) error {
 	n := db.NewUser{Username: r.PostForm.Get("username"), Email: strings.TrimSpace(r.PostForm.Get("email")), Role: r.PostForm.Get("role")}
 	u, l, err := s.DB.InviteUser(r.Context(), db.By{Viewer: scopeOf(r).viewer}, n)
-	for _, told := range []error{db.ErrUserName, db.ErrUserEmail, db.ErrUserRole, db.ErrUserTaken} {
-		if errors.Is(err, told) {
-			return s.showNewUser(w, r, http.StatusUnprocessableEntity, n, err)
-		}
+	if field, _ := userProblem(s.texts(r), err); field != "" {
+		return s.showNewUser(w, r, http.StatusUnprocessableEntity, n, err, "")
 	}
-	if status, said, ok := notGranted(w, err, ""); ok {
-		return s.showNewUser(w, r, status, n, errors.New(strings.TrimSuffix(said, ".")))
+	if status, said, ok := notGranted(w, s.texts(r), err, ""); ok {
+		return s.showNewUser(w, r, status, n, nil, said)
 	}
 	if err != nil {
 		return err
@@ -148,8 +165,8 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, id int, l db.L
 	if s.Secure || r.TLS != nil {
 		scheme = "https://"
 	}
-	page := views.NewLink{Page: s.page(r, "Link for a user", &who), Username: l.Username, New: l.Kind == db.LinkInvite,
-		Address: scheme + r.Host + views.InvitePath(l.Token), Ends: s.format.moment(l.Expires), EndsISO: iso(l.Expires), Back: views.UserPath(id)}
+	page := views.NewLink{Page: s.page(r, s.texts(r).Users.LinkTitle, &who), Username: l.Username, New: l.Kind == db.LinkInvite,
+		Address: scheme + r.Host + views.InvitePath(l.Token), Ends: s.reader(r).moment(l.Expires), EndsISO: iso(l.Expires), Back: views.UserPath(id)}
 	s.render(w, r, http.StatusOK, views.NewLinkPage(page))
 	return nil
 }
@@ -176,23 +193,24 @@ func (s *Server) showUser(w http.ResponseWriter, r *http.Request, status int, pr
 	if err != nil {
 		return err
 	}
-	u := p.User
-	page := views.UserDetail{Page: s.page(r, errorTitle("User", problem != nil), &p.Who), ID: u.ID, Name: u.Username, Email: deref(u.Email), RoleName: roleNames[u.Role],
-		States: userStates(*u), Active: u.Active, Locked: u.Locked, Own: u.ID == p.UserID, LinkKind: deref(u.Link), Role: roleField(u.Role),
-		Sessions: s.sessionRows(p.Alive), SignIns: s.signInRows(p.SignIns), Notice: userNotices[r.URL.Query().Get("notice")]}
-	page.Did = views.AuditPanel{Heading: "What this user saw and did", Of: "All that is on record about this user", Rows: s.auditRows(p.Did), Patients: true,
+	u, f, t := p.User, s.reader(r), s.texts(r)
+	page := views.UserDetail{Page: s.page(r, errorTitle(t, t.Users.One, problem != nil), &p.Who), ID: u.ID, Name: u.Username, Email: deref(u.Email), RoleName: t.Common.Roles[u.Role],
+		States: userStates(t, *u), Active: u.Active, Locked: u.Locked, Own: u.ID == p.UserID, LinkKind: deref(u.Link), Role: roleField(t, u.Role),
+		Sessions: f.sessionRows(p.Alive), SignIns: f.signInRows(p.SignIns), Notice: t.Users.Notices[r.URL.Query().Get("notice")]}
+	page.Did = views.AuditPanel{Heading: t.Users.Did, Of: t.Users.AllDid, Rows: f.auditRows(p.Did), Patients: true,
 		All: views.AuditListPath(auditFilter{users: strconv.Itoa(u.ID)}.values())}
 	if u.LastIn != nil {
-		page.LastIn, page.LastInISO = s.format.moment(*u.LastIn), iso(*u.LastIn)
+		page.LastIn, page.LastInISO = f.moment(*u.LastIn), iso(*u.LastIn)
 	}
 	if p.LinkEnds != nil {
-		page.Link, page.LinkISO = s.format.moment(*p.LinkEnds), iso(*p.LinkEnds)
+		page.Link, page.LinkISO = f.moment(*p.LinkEnds), iso(*p.LinkEnds)
 	}
 	if problem != nil {
+		_, said := userProblem(t, problem)
 		if strings.HasSuffix(r.URL.Path, "/role") {
-			page.Role.Problem = sentence(problem)
+			page.Role.Problem = said
 		} else {
-			page.Problem = sentence(problem)
+			page.Problem = said
 		}
 	}
 	s.render(w, r, status, views.UserPage(page))

@@ -25,6 +25,7 @@ func (a answer) shown(b *browser) string {
 }
 
 func TestOnlyAdministratorsManageUsers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	before := scan[string](s, `SELECT string_agg(users::text, ' ' ORDER BY id) FROM users`)
 	for _, role := range []string{"viewer", "clinician"} {
@@ -66,6 +67,7 @@ func (a answer) users() (all []string) {
 }
 
 func TestTheListOfUsersIsSearchedWithoutItsAddress(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.exec(`INSERT INTO users (username, email, password_hash, is_active) SELECT 'staff-' || lpad(n::text, 3, '0'), 's' || n || '@clinic.example', 'x', n <> 7 FROM generate_series(1, 130) n`)
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('100%', 'x'), ('"><img src=x>', 'x')`)
@@ -88,7 +90,7 @@ func TestTheListOfUsersIsSearchedWithoutItsAddress(t *testing.T) {
 		}
 	}
 	b.give("/admin/users/search", "q", "nobody").says(t, "nothing", 200, "No user found", `value="nobody"`)
-	b.give("/admin/users/search", "q", "staff-007").says(t, "a disabled one", 200, "disabled")
+	b.give("/admin/users/search", "q", "staff-007").says(t, "a disabled one", 200, ">Disabled<")
 	b.give("/admin/users/search", "q", strings.Repeat("x", 5000)).says(t, "too much", 400)
 	if strings.Contains(s.logs.String(), "staff-") {
 		t.Error("the log holds the search")
@@ -106,6 +108,7 @@ func (a answer) nextForm(t *testing.T) []string {
 }
 
 func TestAnInvitedUserSetsThePasswordThatNobodyElseKnows(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	form := b.get("/admin/users/new")
@@ -124,7 +127,7 @@ func TestAnInvitedUserSetsThePasswordThatNobodyElseKnows(t *testing.T) {
 		t.Error(role)
 	}
 	s.browser().post("/login", "username", "zoe", "password", "chosen by the boss!").says(t, "a password that was sent along", 422)
-	b.get("/admin/users").says(t, "the list", 200, "invited")
+	b.get("/admin/users").says(t, "the list", 200, ">Invited<")
 	b.get(s.at("zoe", "")).says(t, "the page", 200, "The invitation is open until")
 	if strings.Contains(b.get(s.at("zoe", "")).body, token) {
 		t.Error("the link is shown twice")
@@ -158,6 +161,7 @@ func TestAnInvitedUserSetsThePasswordThatNobodyElseKnows(t *testing.T) {
 }
 
 func TestLinksThatWorkNoLongerAllLookTheSame(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	link := func() string { return b.give(s.at("viewer", "link")).shown(b) }
@@ -190,6 +194,7 @@ func TestLinksThatWorkNoLongerAllLookTheSame(t *testing.T) {
 }
 
 func TestAResetSignsOutEverywhere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b, viewer, other := s.session("admin"), s.as("viewer"), s.session("clinician")
 	link := b.give(s.at("viewer", "link"), "password", "chosen by the boss!").shown(b)
@@ -207,6 +212,7 @@ func TestAResetSignsOutEverywhere(t *testing.T) {
 }
 
 func TestLinksAreCompleteAddresses(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(c *Config) { c.Secure = true })
 	b := s.session("admin")
 	b.cookies["__Host-chartroom"] = &http.Cookie{Name: "__Host-chartroom", Value: b.cookies["chartroom"].Value}
@@ -216,6 +222,7 @@ func TestLinksAreCompleteAddresses(t *testing.T) {
 }
 
 func TestUsersThatCannotBeCreated(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.exec(`UPDATE users SET email = 'taken@clinic.example' WHERE username = 'viewer'`)
 	b := s.session("admin")
@@ -238,6 +245,7 @@ func TestUsersThatCannotBeCreated(t *testing.T) {
 }
 
 func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b, user := s.session("admin"), s.session("clinician")
 	page := s.at("clinician", "")
@@ -259,7 +267,7 @@ func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 	if user.alive() {
 		t.Error("the session of a disabled user lives")
 	}
-	b.get(page).says(t, "disabled", 200, "disabled", "Enable this user")
+	b.get(page).says(t, "disabled", 200, ">Disabled<", "Enable this user")
 	b.give(page+"/link").says(t, "a link for a disabled user", http.StatusConflict, "This user is disabled: enable them first.")
 	s.browser().post("/login", "username", "clinician", "password", password).says(t, "disabled", 422)
 	b.give(page+"/enable").leads(t, "enable", page+"?notice=enabled")
@@ -269,7 +277,7 @@ func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 	s.browser().post("/login", "username", "clinician", "password", password).leads(t, "enabled", "/patients")
 
 	s.exec(`INSERT INTO sign_in_throttle (kind, subject, failures, last_at, blocked_until, user_id) VALUES ('name', '\x01', 100, now(), now() + interval '1 hour', $1)`, s.userID("clinician"))
-	b.get(page).says(t, "locked", 200, "locked", "Too many sign-ins have failed")
+	b.get(page).says(t, "locked", 200, ">Locked<", "Too many sign-ins have failed")
 	b.give(page+"/unlock").leads(t, "unlock", page+"?notice=unlocked")
 	if scan[int](s, `SELECT count(*) FROM sign_in_throttle WHERE user_id = $1`, s.userID("clinician")) != 0 {
 		t.Error("still locked")
@@ -281,6 +289,7 @@ func TestWhatAdministratorsDoCountsAtOnce(t *testing.T) {
 }
 
 func TestTheLastAdministratorStays(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	page := s.at("admin", "")
@@ -297,6 +306,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 }
 
 func TestAUserWhoIsNotThereIsNotFound(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.session("admin")
 	s.exec(`INSERT INTO users (id, username, password_hash) VALUES (0, '', 'x')`) // by hand: no page, and no other's

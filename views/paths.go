@@ -9,6 +9,15 @@ import (
 
 // Addresses, each built in one place, for components and redirects alike. None takes a value that a person typed.
 
+// DisplayPath is how one wants pages to look; the form on it is sent there too.
+const DisplayPath = "/account/display"
+
+// ColumnsPath takes which columns the list has.
+const ColumnsPath = DisplayPath + "/columns"
+
+// HelpPath tells how to search and which keys there are.
+const HelpPath = "/help"
+
 // HomePath leads to the list, or to sign-in.
 const HomePath = "/"
 
@@ -52,6 +61,9 @@ const SearchPath = "/patients/search"
 
 // PatientPath is one patient's page.
 func PatientPath(id string) string { return "/patients/" + url.PathEscape(id) }
+
+// RecentPath are the patients that one opened last.
+const RecentPath = "/patients/recent"
 
 // NewPatientPath is the form for a new patient, which is sent to PatientsPath("").
 const NewPatientPath = "/patients/new"

@@ -31,6 +31,14 @@ var server struct {
 	pg   *localpg.Server
 	err  error
 	n    atomic.Int64
+	// admin makes and drops the databases: a connection for each would cost more than what it does.
+	admin struct {
+		sync.Mutex
+		*pgx.Conn
+	}
+	// strategy is how a database is copied: file by file, which in memory takes half the time of the usual way, block by block
+	// through the log. PostgreSQL 14 knows the first only, and no word for it.
+	strategy string
 }
 
 // Main is for TestMain: it runs the tests and takes the server down.
@@ -71,22 +79,28 @@ func start() {
 		if server.err = db.EnsureDatabase(ctx, server.pg.URL("postgres"), template, false); server.err != nil {
 			return
 		}
-		if server.err = Migrator(server.pg.URL(template)).Up(ctx); server.err == nil {
-			server.err = forget(ctx, server.pg.URL(template))
+		if server.err = Migrator(server.pg.URL(template)).Up(ctx); server.err != nil {
+			return
 		}
+		if server.err = prepare(ctx, server.pg.URL(template)); server.err != nil {
+			return
+		}
+		server.admin.Conn, server.err = pgx.Connect(ctx, server.pg.URL("postgres"))
 	})
 }
 
-// forget empties the audit, in which the migrations stand, so that a test counts its own events alone. No trigger lets anybody
-// do this but a superuser who switches triggers off.
-func forget(ctx context.Context, url string) error {
+// prepare empties the template's audit, in which the migrations stand, so that a test counts its own events alone. No trigger lets
+// anybody do this but a superuser who switches triggers off. And it finds out how the template can be copied.
+func prepare(ctx context.Context, url string) error {
 	c, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer c.Close(ctx)
-	_, err = c.Exec(ctx, `SET session_replication_role = replica; TRUNCATE audit_events RESTART IDENTITY`)
-	return err
+	if _, err := c.Exec(ctx, `SET session_replication_role = replica; TRUNCATE audit_events RESTART IDENTITY`); err != nil {
+		return err
+	}
+	return c.QueryRow(ctx, `SELECT CASE WHEN current_setting('server_version_num')::integer >= 150000 THEN ' STRATEGY file_copy' ELSE '' END`).Scan(&server.strategy)
 }
 
 // Migrator runs the project's migrations on a database.
@@ -113,10 +127,10 @@ func fresh(t testing.TB, from string) string {
 		t.Fatalf("no PostgreSQL to test on: %v", server.err)
 	}
 	name := "test_" + strconv.FormatInt(server.n.Add(1), 10)
-	exec(t, server.pg.URL("postgres"), fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s`, name, from))
+	exec(t, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s%s`, name, from, server.strategy))
 	t.Cleanup(func() {
 		unknownActions(t, server.pg.URL(name))
-		exec(t, server.pg.URL("postgres"), `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`)
+		exec(t, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`)
 	})
 	return server.pg.URL(name)
 }
@@ -131,11 +145,20 @@ func unknownActions(t testing.TB, url string) {
 		return
 	}
 	defer c.Close(ctx)
-	var unknown []string
-	err = c.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT action || ' ' || outcome), '{}') FROM audit_events WHERE action <> ALL ($1) OR outcome <> ALL ($2)`,
-		db.AuditActions, db.Outcomes).Scan(&unknown)
-	if err == nil && len(unknown) > 0 {
-		t.Errorf("the audit holds actions or outcomes that are not in db.AuditActions and db.Outcomes: %v", unknown)
+	// Only the partitions that hold something: a plan for all of them, made in a connection that knows nothing yet, took a third of what
+	// a test's database costs.
+	var parts []string
+	if err := c.QueryRow(ctx, `SELECT coalesce(array_agg(inhrelid::regclass::text), '{}') FROM pg_inherits WHERE inhparent = to_regclass('audit_events') AND pg_relation_size(inhrelid) > 0`).
+		Scan(&parts); err != nil {
+		return
+	}
+	for _, part := range parts {
+		var unknown []string
+		err = c.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT action || ' ' || outcome), '{}') FROM `+part+` WHERE action <> ALL ($1) OR outcome <> ALL ($2)`,
+			db.AuditActions, db.Outcomes).Scan(&unknown)
+		if err == nil && len(unknown) > 0 {
+			t.Errorf("the audit holds actions or outcomes that are not in db.AuditActions and db.Outcomes: %v", unknown)
+		}
 	}
 }
 
@@ -223,16 +246,20 @@ func (o *Buffer) Reset() {
 	o.b.Reset()
 }
 
-func exec(t testing.TB, url, sql string) {
+// exec runs a statement beside all tests' databases.
+func exec(t testing.TB, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	c, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
+	server.admin.Lock()
+	defer server.admin.Unlock()
+	if server.admin.IsClosed() { // a test had PostgreSQL stopped
+		var err error
+		if server.admin.Conn, err = pgx.Connect(ctx, server.pg.URL("postgres")); err != nil {
+			t.Fatal(err)
+		}
 	}
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, sql); err != nil {
+	if _, err := server.admin.Exec(ctx, sql); err != nil {
 		t.Fatal(err)
 	}
 }

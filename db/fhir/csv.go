@@ -286,8 +286,17 @@ func (r row) identifiers() []csvIdentifier {
 	return all
 }
 
+// What a code is called in the resource that is made: FHIR wants a display beside a code, for those who do not know the code.
+var (
+	identifierDisplays = map[string]string{"MR": "Medical record number", "SS": "Social security number", "DL": "Driver's license", "PPN": "Passport number"}
+	maritalDisplays    = map[string]string{
+		"A": "Annulled", "C": "Common law", "D": "Divorced", "I": "Interlocutory", "L": "Legally separated", "M": "Married",
+		"P": "Polygamous", "S": "Never married", "T": "Domestic partner", "U": "Unmarried", "W": "Widowed", "UNK": "Unknown",
+	}
+)
+
 func identifierType(code string) *csvConcept {
-	return &csvConcept{Coding: []csvCoding{{System: "http://terminology.hl7.org/CodeSystem/v2-0203", Code: code, Display: identifierLabels[code]}}}
+	return &csvConcept{Coding: []csvCoding{{System: "http://terminology.hl7.org/CodeSystem/v2-0203", Code: code, Display: identifierDisplays[code]}}}
 }
 
 func (r row) names() []csvName {
@@ -335,10 +344,10 @@ func (r row) marital() *csvConcept {
 	switch {
 	case code == "":
 		return nil
-	case maritalLabels[code] == "":
+	case maritalDisplays[code] == "":
 		return &csvConcept{Text: code}
 	}
-	return &csvConcept{Coding: []csvCoding{{System: "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", Code: code, Display: maritalLabels[code]}}}
+	return &csvConcept{Coding: []csvCoding{{System: "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", Code: code, Display: maritalDisplays[code]}}}
 }
 
 // skipLine passes over a line of any length.

@@ -2,15 +2,15 @@ package fhir
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
-// Detail is a FHIR R4 Patient for the page that shows one, in plain English and in the order of the resource. What the
-// resource does not say is not there.
+// Detail is a FHIR R4 Patient for the page that shows one, in the order of the resource: what it says as it says it, and what it
+// says in codes as codes, for which a reader's language has words. What the resource does not say is not there.
 type Detail struct {
 	Names        []Labelled
 	Identifiers  []Labelled // a social security number shows its last four digits only
@@ -20,10 +20,64 @@ type Detail struct {
 	Demographics []Labelled
 }
 
-// Labelled is a thing to show. Label begins with a capital letter; Lines holds at least one line, none of them empty.
+// Labelled is a thing to show. Lines holds at least one line, none of them empty.
 type Labelled struct {
-	Label string
-	Lines []string
+	Term  Term
+	Lines []Value
+}
+
+// Kind is what a Term or a Value is.
+type Kind string
+
+// The kinds of Terms.
+const (
+	KindName         Kind = "name"
+	KindIdentifier   Kind = "identifier"
+	KindTelecom      Kind = "telecom"
+	KindAddress      Kind = "address"
+	KindContact      Kind = "contact"
+	KindBirthTime    Kind = "birthTime"
+	KindMultiple     Kind = "multipleBirth"
+	KindDeceased     Kind = "deceased"
+	KindMarital      Kind = "maritalStatus" // of a Value too
+	KindLanguage     Kind = "language"
+	KindPractitioner Kind = "generalPractitioner"
+	KindOrganization Kind = "managingOrganization"
+	KindSpecies      Kind = "species"
+	KindBreed        Kind = "breed"
+
+	// Those of a Difference alone.
+	KindBirthDate Kind = "birthDate"
+	KindSex       Kind = "gender" // of a Value too
+	KindStatus    Kind = "active" // of a Value too
+	KindOther     Kind = "other"  // what differs and is not shown; it has no lines
+)
+
+// The kinds of Values that no Term has. A Value of kind "" is its Text as it stands in the resource.
+const (
+	KindYesNo      Kind = "yesNo"      // Code is true or false
+	KindBirthOrder Kind = "birthOrder" // Text is the number among those born together
+	KindDate       Kind = "date"       // Text is a FHIR date or dateTime
+	KindPreferred  Kind = "preferred"  // Text is a language that this patient prefers
+)
+
+// Term is what a thing is called.
+type Term struct {
+	Kind  Kind
+	Words []Word // what it is more closely, in the resource's order; only a contact has several
+	Use   string // of a telecom, one of TelecomUses
+	Until string // FHIR date on which it ended
+}
+
+// Word is what a resource says of what something is: in its own words, by a code of Codes, or by both.
+type Word struct{ Said, Code string }
+
+// Value is one line of what is shown.
+type Value struct {
+	Kind Kind
+	Text string // as it stands in the resource
+	Code string // one of Codes, where the kind has some
+	Use  string // of a telecom
 }
 
 // ParseDetail reads a Patient for its page. It is lenient: what is oddly shaped is left out, so that a page can be shown
@@ -48,20 +102,37 @@ func (o object) show(key string, one func(object) Labelled) []Labelled {
 	var list []Labelled
 	for _, e := range o.objects(key) {
 		l := one(e)
-		if end := e.object("period").text("end"); end != "" {
-			l.Label += ", until " + end
-		}
-		list = appendShown(list, l.Label, l.Lines...)
+		l.Term.Until = e.object("period").text("end")
+		list = appendShown(list, l.Term, l.Lines...)
 	}
 	return list
 }
 
 // appendShown leaves out empty lines, and what has no others.
-func appendShown(list []Labelled, label string, lines ...string) []Labelled {
-	if lines = filled(lines); len(lines) == 0 {
+func appendShown(list []Labelled, term Term, lines ...Value) []Labelled {
+	if lines = said(lines); len(lines) == 0 {
 		return list
 	}
-	return append(list, Labelled{Label: capital(label), Lines: lines})
+	return append(list, Labelled{Term: term, Lines: lines})
+}
+
+func said(lines []Value) []Value {
+	var list []Value
+	for _, l := range lines {
+		if l.Text != "" || l.Code != "" && l.Kind != KindTelecom {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// plain are lines as they stand in the resource.
+func plain(texts ...string) []Value {
+	var list []Value
+	for _, s := range texts {
+		list = append(list, Value{Text: s})
+	}
+	return list
 }
 
 func filled(lines []string) []string {
@@ -77,43 +148,38 @@ func filled(lines []string) []string {
 // join is strings.Join without the empty ones.
 func join(sep string, parts ...string) string { return strings.Join(filled(parts), sep) }
 
-// capital takes a label, which is never empty.
-func capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
+// Codes are those for which a reader's language has words: FHIR's codes of use, and of kind.
+var Codes = map[Kind][]string{
+	KindName:    {"official", "usual", "maiden", "nickname", "old", "temp", "anonymous"},
+	KindAddress: {"home", "work", "temp", "old", "billing"},
+	KindTelecom: {"phone", "sms", "email", "fax", "pager", "url"},
+	// HL7 table 0203, the kinds that a patient's list of identifiers usually has.
+	KindIdentifier: {"MR", "SS", "DL", "PPN", "MB", "MC", "MA", "AN", "PI", "BCT", "NI", "NH", "JHN"},
+	KindMarital:    {"A", "C", "D", "I", "L", "M", "P", "S", "T", "U", "W", "UNK"}, // HL7 v3 MaritalStatus
+	KindContact:    {"C", "E", "F", "I", "N", "S", "U"},                            // HL7 table 0131
+	KindSex:        genders,
+	KindStatus:     {"true", "false"},
+	KindYesNo:      {"true", "false"},
 }
 
-// Plain English for FHIR's codes of use and kind.
-var (
-	nameLabels = map[string]string{
-		"official": "Official", "usual": "Usual", "maiden": "Maiden", "nickname": "Nickname", "old": "Old", "temp": "Temporary", "anonymous": "Anonymous",
+// TelecomUses are the uses of a phone and such.
+var TelecomUses = []string{"home", "work", "mobile", "temp", "old"}
+
+// known is the code, or "" when there are no words for it.
+func known(list []string, code string) string {
+	if slices.Contains(list, code) {
+		return code
 	}
-	addressLabels = map[string]string{
-		"home": "Home", "work": "Work", "temp": "Temporary", "old": "Old", "billing": "Billing",
+	return ""
+}
+
+// coded is a term by a code of its kind's.
+func coded(kind Kind, code string) Term {
+	if code = known(Codes[kind], code); code == "" {
+		return Term{Kind: kind}
 	}
-	telecomLabels = map[string]string{
-		"phone": "Phone", "sms": "Text message", "email": "E-mail", "fax": "Fax", "pager": "Pager", "url": "Web page",
-	}
-	telecomUseLabels = map[string]string{
-		"home": " (home)", "work": " (work)", "mobile": " (mobile)", "temp": " (temporary)", "old": " (old)",
-	}
-	// HL7 table 0203, the kinds that a patient's list of identifiers usually has.
-	identifierLabels = map[string]string{
-		"MR": "Medical record number", "SS": "Social security number", "DL": "Driver's license", "PPN": "Passport number",
-		"MB": "Member number", "MC": "Medicare number", "MA": "Medicaid number", "AN": "Account number", "PI": "Patient internal identifier",
-		"BCT": "Birth certificate", "NI": "National identifier", "NH": "National health plan identifier", "JHN": "Jurisdictional health number",
-	}
-	// HL7 v3 MaritalStatus.
-	maritalLabels = map[string]string{
-		"A": "Annulled", "C": "Common law", "D": "Divorced", "I": "Interlocutory", "L": "Legally separated", "M": "Married",
-		"P": "Polygamous", "S": "Never married", "T": "Domestic partner", "U": "Unmarried", "W": "Widowed", "UNK": "Unknown",
-	}
-	// HL7 table 0131.
-	contactLabels = map[string]string{
-		"C": "Emergency contact", "E": "Employer", "F": "Federal agency", "I": "Insurance company", "N": "Next of kin",
-		"S": "State agency", "U": "Unknown relationship",
-	}
-)
+	return Term{Kind: kind, Words: []Word{{Code: code}}}
+}
 
 // nameShown goes by name.text where there is one, since only whoever wrote it knows in which order this name is said.
 // Parts that the text does not hold get a line of their own.
@@ -124,7 +190,7 @@ func (o object) nameShown() Labelled {
 	if !holdsWords(n.text, parts) {
 		lines = append(lines, parts)
 	}
-	return Labelled{Label: cmp.Or(nameLabels[n.use], "Name"), Lines: lines}
+	return Labelled{Term: coded(KindName, n.use), Lines: plain(lines...)}
 }
 
 // holdsWords compares without the spaces, which a name written in ideographs does not have.
@@ -140,14 +206,22 @@ func holdsWords(text, parts string) bool {
 
 func (o object) identifierShown() Labelled {
 	id := o.identifier()
-	label := id.label
+	word := Word{Said: id.label}
 	if id.social {
-		return Labelled{Label: cmp.Or(label, identifierLabels["SS"]), Lines: []string{maskSSN(id.value)}}
+		word.Code = "SS"
+		return Labelled{Term: Term{Kind: KindIdentifier, Words: []Word{word}}, Lines: plain(maskSSN(id.value))}
 	}
 	for _, code := range id.codes {
-		label = cmp.Or(label, identifierLabels[code])
+		word.Code = cmp.Or(word.Code, known(Codes[KindIdentifier], code))
 	}
-	return Labelled{Label: cmp.Or(label, systemLabel(id.system), "Identifier"), Lines: []string{id.value}}
+	if word.Code == "" {
+		word.Said = cmp.Or(word.Said, systemLabel(id.system))
+	}
+	term := Term{Kind: KindIdentifier}
+	if word != (Word{}) {
+		term.Words = []Word{word}
+	}
+	return Labelled{Term: term, Lines: plain(id.value)}
 }
 
 // maskSSN keeps the last four digits, which is what people are asked for (minimum necessary, 45 CFR 164.502(b)).
@@ -181,12 +255,13 @@ func systemLabel(system string) string {
 }
 
 func (o object) telecomShown() Labelled {
-	label := cmp.Or(telecomLabels[o.text("system")], "Other contact") + telecomUseLabels[o.text("use")]
-	return Labelled{Label: label, Lines: []string{o.text("value")}}
+	term := coded(KindTelecom, o.text("system"))
+	term.Use = known(TelecomUses, o.text("use"))
+	return Labelled{Term: term, Lines: plain(o.text("value"))}
 }
 
 func (o object) addressShown() Labelled {
-	return Labelled{Label: cmp.Or(addressLabels[o.text("use")], "Address"), Lines: o.addressLines()}
+	return Labelled{Term: coded(KindAddress, o.text("use")), Lines: plain(o.addressLines()...)}
 }
 
 func (o object) addressLines() []string {
@@ -204,31 +279,34 @@ func (o object) addressLines() []string {
 }
 
 func (o object) contactShown() Labelled {
-	var kinds, lines []string
+	term := Term{Kind: KindContact}
 	for _, r := range o.objects("relationship") {
-		kinds = append(kinds, r.concept(contactLabels))
-	}
-	lines = append(lines, o.object("name").nameShown().Lines...)
-	for _, t := range o.objects("telecom") {
-		if l := t.telecomShown(); l.Lines[0] != "" {
-			lines = append(lines, l.Label+": "+l.Lines[0])
+		if w := r.concept(Codes[KindContact]); w != (Word{}) {
+			term.Words = append(term.Words, w)
 		}
 	}
-	lines = append(lines, join(", ", o.object("address").addressLines()...), o.object("organization").text("display"))
-	return Labelled{Label: cmp.Or(join(", ", kinds...), "Contact"), Lines: lines}
+	lines := o.object("name").nameShown().Lines
+	for _, t := range o.objects("telecom") {
+		lines = append(lines, Value{Kind: KindTelecom, Code: known(Codes[KindTelecom], t.text("system")), Use: known(TelecomUses, t.text("use")), Text: t.text("value")})
+	}
+	lines = append(lines, plain(join(", ", o.object("address").addressLines()...), o.object("organization").text("display"))...)
+	return Labelled{Term: term, Lines: lines}
 }
 
-// concept says a CodeableConcept: its text, a display, a code that labels know, or at last a code as it is.
-func (o object) concept(labels map[string]string) string {
-	said, code := o.text("text"), ""
+// concept says a CodeableConcept: its text or a display, and a code that has words. A code that has none is said as it is.
+func (o object) concept(codes []string) Word {
+	w, code := Word{Said: o.text("text")}, ""
 	codings := o.objects("coding")
 	for _, c := range codings {
-		said = cmp.Or(said, c.text("display"))
+		w.Said = cmp.Or(w.Said, c.text("display"))
 	}
 	for _, c := range codings {
-		said, code = cmp.Or(said, labels[c.text("code")]), cmp.Or(code, c.text("code"))
+		w.Code, code = cmp.Or(w.Code, known(codes, c.text("code"))), cmp.Or(code, c.text("code"))
 	}
-	return cmp.Or(said, code)
+	if w == (Word{}) {
+		w.Said = code
+	}
+	return w
 }
 
 // URLs of the extensions that the page knows, all below hl7.org.
@@ -249,58 +327,50 @@ func (o object) extension(url string) object {
 
 func (o object) demographics() []Labelled {
 	var list []Labelled
-	list = appendShown(list, "Time of birth", o.object("_birthDate").extension(birthTimeURL).text("valueDateTime"))
-	list = appendShown(list, "Multiple birth", o.multipleBirth())
-	list = appendShown(list, "Deceased", o.deceasedShown())
-	list = appendShown(list, "Marital status", o.object("maritalStatus").concept(maritalLabels))
-	list = appendShown(list, "Language", o.languages()...)
-	list = appendShown(list, "General practitioner", o.displays("generalPractitioner")...)
-	list = appendShown(list, "Managing organization", o.object("managingOrganization").text("display"))
+	show := func(kind Kind, lines ...Value) { list = appendShown(list, Term{Kind: kind}, lines...) }
+	show(KindBirthTime, Value{Kind: KindDate, Text: o.object("_birthDate").extension(birthTimeURL).text("valueDateTime")})
+	show(KindMultiple, o.multipleBirth())
+	show(KindDeceased, o.deceasedShown())
+	marital := o.object("maritalStatus").concept(Codes[KindMarital])
+	show(KindMarital, Value{Kind: KindMarital, Text: marital.Said, Code: marital.Code})
+	show(KindLanguage, o.languages()...)
+	show(KindPractitioner, plain(o.displays("generalPractitioner")...)...)
+	show(KindOrganization, plain(o.object("managingOrganization").text("display"))...)
 	// R4 has animals as an extension; its forerunners had an element.
 	animal, old := o.extension(animalURL), o.object("animal")
-	for _, key := range []string{"species", "breed"} {
-		said := animal.extension(key).object("valueCodeableConcept").concept(nil)
-		list = appendShown(list, key, cmp.Or(said, old.object(key).concept(nil)))
+	for _, kind := range []Kind{KindSpecies, KindBreed} {
+		said := animal.extension(string(kind)).object("valueCodeableConcept").concept(nil).Said
+		show(kind, plain(cmp.Or(said, old.object(string(kind)).concept(nil).Said))...)
 	}
 	return list
 }
 
-func (o object) multipleBirth() string {
+func (o object) multipleBirth() Value {
 	if n := o.number("multipleBirthInteger", 0); n >= 1 && n < 100 {
-		return fmt.Sprintf("Yes, number %d in order of birth", int(n))
+		return Value{Kind: KindBirthOrder, Text: strconv.Itoa(int(n))}
 	}
-	return yesNo(o.boolean("multipleBirthBoolean"))
-}
-
-func yesNo(b *bool) string {
-	switch {
-	case b == nil:
-		return ""
-	case *b:
-		return "Yes"
-	}
-	return "No"
+	return Value{Kind: KindYesNo, Code: boolText(o.boolean("multipleBirthBoolean"))}
 }
 
 // deceasedShown says nothing of the living: a "No" among so much else is easily read as the other.
-func (o object) deceasedShown() string {
+func (o object) deceasedShown() Value {
 	if when := o.text("deceasedDateTime"); when != "" {
-		return when
+		return Value{Kind: KindDate, Text: when}
 	}
 	if o.deceased() {
-		return "Yes"
+		return Value{Kind: KindYesNo, Code: "true"}
 	}
-	return ""
+	return Value{}
 }
 
-func (o object) languages() []string {
-	var list []string
+func (o object) languages() []Value {
+	var list []Value
 	for _, c := range o.objects("communication") {
-		said := c.object("language").concept(nil)
-		if preferred := c.boolean("preferred"); said != "" && preferred != nil && *preferred {
-			said += " (preferred)"
+		line := Value{Text: c.object("language").concept(nil).Said}
+		if preferred := c.boolean("preferred"); preferred != nil && *preferred {
+			line.Kind = KindPreferred
 		}
-		list = append(list, said)
+		list = append(list, line)
 	}
 	return list
 }

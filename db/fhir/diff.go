@@ -2,27 +2,24 @@ package fhir
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
 )
 
-// Difference is one thing that two versions of a resource say differently. Before and After are what to show, a line
-// each, nil where a version says nothing.
+// Difference is one thing that two versions of a resource say differently. Before and After are what to show, nil where a
+// version says nothing.
 type Difference struct {
-	Label         string // "Birth date", "Phone (home)"
-	Before, After []string
+	Term          Term
+	Before, After []Value
 }
 
-// otherDetails stands for what differs and is not shown; it has no lines.
-const otherDetails = "Other details"
-
 // Diff tells a person what differs between two versions of a Patient, in the order of the page. Of a social security
-// number it shows what the page shows. What has no words here is one last Difference, "Other details", without lines. It
+// number it shows what the page shows. What is not shown is one last Difference of KindOther, without lines. It
 // passes over what is about the copy and not about the patient: meta.versionId, meta.lastUpdated, and a narrative that a
 // program wrote. How the JSON is written makes no difference. It takes whatever Parse accepts.
 func Diff(before, after []byte) ([]Difference, error) {
@@ -49,7 +46,7 @@ func Diff(before, after []byte) ([]Difference, error) {
 	maps.DeleteFunc(old.tree, rest)
 	maps.DeleteFunc(now.tree, rest)
 	if hidden || !reflect.DeepEqual(old.tree, now.tree) {
-		all = append(all, Difference{Label: otherDetails})
+		all = append(all, Difference{Term: Term{Kind: KindOther}})
 	}
 	return all, nil
 }
@@ -95,14 +92,14 @@ type section struct {
 }
 
 var sections = []section{
-	{[]string{"name"}, named("Name", "name", object.nameShown), []string{"use", "text", "family", "given", "prefix", "suffix", "end"}},
-	{[]string{"birthDate"}, single("Birth date", func(o object) string { return o.text("birthDate") }), nil},
-	{[]string{"gender"}, single("Sex", func(o object) string { return capitalOr(o.text("gender")) }), nil},
-	{[]string{"active"}, single("Status", object.statusShown), nil},
-	{[]string{"identifier"}, func(o object) []Labelled { return o.show("identifier", object.identifierShown) }, []string{"type", "system", "value", "end"}},
-	{[]string{"telecom"}, func(o object) []Labelled { return o.show("telecom", object.telecomShown) }, []string{"system", "value", "use", "end"}},
-	{[]string{"address"}, named("Address", "address", object.addressShown), []string{"use", "text", "line", "city", "state", "postalCode", "country", "end"}},
-	{[]string{"contact"}, named("Contact", "contact", object.contactShown), []string{"relationship", "name", "telecom", "address", "organization", "end"}},
+	{[]string{"name"}, shownAs("name", object.nameShown), []string{"use", "text", "family", "given", "prefix", "suffix", "end"}},
+	{[]string{"birthDate"}, single(KindBirthDate, func(o object) Value { return Value{Kind: KindDate, Text: o.text("birthDate")} }), nil},
+	{[]string{"gender"}, single(KindSex, object.sexShown), nil},
+	{[]string{"active"}, single(KindStatus, func(o object) Value { return Value{Kind: KindStatus, Code: boolText(o.boolean("active"))} }), nil},
+	{[]string{"identifier"}, shownAs("identifier", object.identifierShown), []string{"type", "system", "value", "end"}},
+	{[]string{"telecom"}, shownAs("telecom", object.telecomShown), []string{"system", "value", "use", "end"}},
+	{[]string{"address"}, shownAs("address", object.addressShown), []string{"use", "text", "line", "city", "state", "postalCode", "country", "end"}},
+	{[]string{"contact"}, shownAs("contact", object.contactShown), []string{"relationship", "name", "telecom", "address", "organization", "end"}},
 	demographic([]string{"extension"}, "_birthDate"),
 	demographic(nil, "multipleBirthInteger", "multipleBirthBoolean"),
 	demographic(nil, "deceasedBoolean", "deceasedDateTime"),
@@ -114,27 +111,8 @@ var sections = []section{
 	demographic([]string{"species", "breed"}, "animal"),
 }
 
-// named says of each thing what it is, since a difference has no heading above it.
-func named(what, key string, one func(object) Labelled) func(object) []Labelled {
-	return func(o object) []Labelled {
-		list := o.show(key, one)
-		for i, l := range list {
-			if rest, plain := strings.CutPrefix(l.Label, what); plain {
-				list[i].Label = what + rest
-			} else {
-				list[i].Label = what + " (" + lower(l.Label) + ")"
-			}
-		}
-		return list
-	}
-}
-
-func lower(s string) string {
-	r := []rune(s)
-	if len(r) < 2 || !unicode.IsUpper(r[1]) { // not SSN
-		r[0] = unicode.ToLower(r[0])
-	}
-	return string(r)
+func shownAs(key string, one func(object) Labelled) func(object) []Labelled {
+	return func(o object) []Labelled { return o.show(key, one) }
 }
 
 // demographic reads one line of the page's demographics, so that it is known what each differs in.
@@ -147,41 +125,55 @@ func (o object) only(keys []string) object {
 	return o
 }
 
-func single(label string, value func(object) string) func(object) []Labelled {
-	return func(o object) []Labelled { return appendShown(nil, label, value(o)) }
+func single(kind Kind, value func(object) Value) func(object) []Labelled {
+	return func(o object) []Labelled { return appendShown(nil, Term{Kind: kind}, value(o)) }
 }
 
-func capitalOr(s string) string {
-	if s == "" {
-		return ""
+func (o object) sexShown() Value {
+	if code := known(genders, o.text("gender")); code != "" {
+		return Value{Kind: KindSex, Code: code}
 	}
-	return capital(s)
+	return Value{Text: o.text("gender")}
 }
 
-func (o object) statusShown() string {
-	return map[string]string{"": "", "true": "Active", "false": "Inactive"}[boolText(o.boolean("active"))]
+// told is what a person is told of a line or a word: not the code, where the resource has words of its own.
+func (l Value) told() Value {
+	if l.Kind != KindTelecom && l.Text != "" {
+		l.Code = ""
+	}
+	return l
 }
 
-// compare puts things of the same label together and gives those that differ, in the order in which they come.
+func (t Term) told() string {
+	all := []string{string(t.Kind), t.Use, t.Until}
+	for _, w := range t.Words {
+		all = append(all, cmp.Or(strings.ToLower(w.Said), "\x00"+w.Code))
+	}
+	return strings.Join(all, "\x00\x00")
+}
+
+// compare puts things of the same term together and gives those that differ, in the order in which they come.
 func compare(before, after []Labelled) []Difference {
 	var all []Difference
-	put := func(label string) *Difference {
-		i := slices.IndexFunc(all, func(d Difference) bool { return d.Label == label })
+	put := func(term Term) *Difference {
+		i := slices.IndexFunc(all, func(d Difference) bool { return d.Term.told() == term.told() })
 		if i < 0 {
 			i = len(all)
-			all = append(all, Difference{Label: label})
+			all = append(all, Difference{Term: term})
 		}
 		return &all[i]
 	}
 	for _, l := range before {
-		d := put(l.Label)
+		d := put(l.Term)
 		d.Before = append(d.Before, l.Lines...)
 	}
 	for _, l := range after {
-		d := put(l.Label)
+		d := put(l.Term)
 		d.After = append(d.After, l.Lines...)
 	}
-	return slices.DeleteFunc(all, func(d Difference) bool { return slices.Equal(d.Before, d.After) })
+	return slices.DeleteFunc(all, func(d Difference) bool {
+		return slices.EqualFunc(d.Before, d.After, func(a, b Value) bool { return a.told() == b.told() })
+	})
 }
 
 // hides says whether the section differs in more than is told. When nothing is told, any difference is more; else those

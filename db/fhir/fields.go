@@ -153,41 +153,69 @@ func cutLines(line string) []string {
 
 // FieldError is what a person has to mend before Fields can be saved.
 type FieldError struct {
-	Field   string // the name of the field in Fields
-	Message string // a sentence for the person
+	Field string // the name of the field in Fields
+	Rule  Rule
 }
+
+// Rule is what a field does not keep to.
+type Rule string
+
+// The rules. Which one it is stands in a person's own language beside the field.
+const (
+	RuleKnownBy      Rule = "known by"           // a patient has a name or an MRN
+	RuleLength       Rule = "length"             // MaxField
+	RuleControl      Rule = "control characters" // such as tabs
+	RuleBirthDate    Rule = "birth date"
+	RuleBirthFuture  Rule = "birth in the future"
+	RuleBirthYear    Rule = "birth year" // FirstYear
+	RuleGender       Rule = "gender"
+	RuleMRNLength    Rule = "mrn length"   // MaxMRN
+	RulePhone        Rule = "phone"        // its characters
+	RulePhoneLength  Rule = "phone length" // MinPhone digits, MaxPhone
+	RuleEmail        Rule = "email"
+	RuleEmailLength  Rule = "email length" // MaxEmail
+	RuleActive       Rule = "active"
+	RuleDeath        Rule = "death"
+	RuleDeathFuture  Rule = "death in the future"
+	RuleDeathFirst   Rule = "death before birth"
+	RuleDeathWithout Rule = "date of death without death" // which only a form can hold
+)
+
+// Rules are all of them.
+var Rules = []Rule{RuleKnownBy, RuleLength, RuleControl, RuleBirthDate, RuleBirthFuture, RuleBirthYear, RuleGender, RuleMRNLength, RulePhone,
+	RulePhoneLength, RuleEmail, RuleEmailLength, RuleActive, RuleDeath, RuleDeathFuture, RuleDeathFirst, RuleDeathWithout}
 
 // Limits of Check, in characters.
 const (
-	maxField  = 200
-	maxMRN    = 100
-	maxEmail  = 254 // RFC 5321, 4.5.3.1.3, without the angle brackets
-	minPhone  = 3
-	maxPhone  = 40
-	firstYear = "1850"
+	MaxField  = 200
+	MaxMRN    = 100
+	MaxEmail  = 254 // RFC 5321, 4.5.3.1.3, without the angle brackets
+	MinPhone  = 3
+	MaxPhone  = 40
+	FirstYear = "1850"
 )
 
 // Check gives what a person has to mend, in the order of the form, nil when all is well. Today is a time in the clinic's
 // zone: what is no future there may be one elsewhere.
 func (f Fields) Check(today time.Time) []FieldError {
 	var all []FieldError
-	say := func(field, message string) {
-		if message != "" {
-			all = append(all, FieldError{field, message})
+	say := func(field string, rule Rule) {
+		if rule != "" {
+			all = append(all, FieldError{field, rule})
 		}
 	}
 	for _, one := range allFields {
 		value := *one.of(&f)
 		switch {
 		case one.name == "Family" && f.Family == "" && f.Given == "" && f.MRN == "":
-			say(one.name, `Write a family name or a given name. If nobody knows the name, write "Unknown" or give a medical record number.`)
+			say(one.name, RuleKnownBy)
 		case value == "":
-		case one.name == "Email" && utf8.RuneCountInString(value) > maxEmail:
-			say(one.name, "Write an e-mail address of at most 254 characters.")
-		case one.name != "Email" && utf8.RuneCountInString(value) > maxField:
-			say(one.name, "Write at most 200 characters.")
+		case one.name == "Email" && utf8.RuneCountInString(value) > MaxEmail:
+			say(one.name, RuleEmailLength)
+		case one.name != "Email" && utf8.RuneCountInString(value) > MaxField:
+			say(one.name, RuleLength)
 		case strings.ContainsFunc(value, unicode.IsControl):
-			say(one.name, "Leave out control characters, such as tabs and line breaks.")
+			say(one.name, RuleControl)
 		default:
 			say(one.name, f.rule(one.name, value, today))
 		}
@@ -219,28 +247,28 @@ func (f Fields) differs(other Fields) map[string]bool {
 	return names
 }
 
-// rule gives the message for a value that is not empty, "" when it is good.
-func (f Fields) rule(name, value string, today time.Time) string {
+// rule gives what is wrong with a value that is not empty, "" when it is good.
+func (f Fields) rule(name, value string, today time.Time) Rule {
 	switch name {
 	case "BirthDate":
 		return checkBirthDate(value, today)
 	case "Gender":
 		if !slices.Contains(genders, value) {
-			return "Choose one of male, female, other and unknown."
+			return RuleGender
 		}
 	case "MRN":
-		if utf8.RuneCountInString(value) > maxMRN {
-			return "Write a medical record number of at most 100 characters."
+		if utf8.RuneCountInString(value) > MaxMRN {
+			return RuleMRNLength
 		}
 	case "Phone":
 		return checkPhone(value)
 	case "Email":
 		if !isEmail(value) {
-			return "Write one e-mail address like name@example.org, without spaces."
+			return RuleEmail
 		}
 	case "Active":
 		if value != "true" && value != "false" {
-			return "Choose active or inactive."
+			return RuleActive
 		}
 	case "Deceased":
 		return checkDeceased(value, f.BirthDate, today)
@@ -248,14 +276,14 @@ func (f Fields) rule(name, value string, today time.Time) string {
 	return ""
 }
 
-func checkBirthDate(date string, today time.Time) string {
+func checkBirthDate(date string, today time.Time) Rule {
 	switch {
 	case !isDate(date):
-		return "Write the birth date as 1974-12-25, 1974-12 or 1974. It must be a day that the calendar has."
+		return RuleBirthDate
 	case isAfter(date, today):
-		return "Write a birth date that is not in the future."
-	case date < firstYear:
-		return "Check the year: the birth date is before 1850."
+		return RuleBirthFuture
+	case date < FirstYear:
+		return RuleBirthYear
 	}
 	return ""
 }
@@ -265,20 +293,20 @@ func isAfter(date string, today time.Time) bool {
 	return date > today.Format(time.DateOnly)[:len(date)]
 }
 
-func checkDeceased(when, birth string, today time.Time) string {
+func checkDeceased(when, birth string, today time.Time) Rule {
 	if when == "true" {
 		return ""
 	}
 	day, ok := dayOf(when, today.Location())
 	if !ok {
-		return "Write the date of death as 2024-03-09, 2024-03 or 2024."
+		return RuleDeath
 	}
 	if isAfter(day, today) {
-		return "Write a date of death that is not in the future."
+		return RuleDeathFuture
 	}
 	written, _, _ := strings.Cut(when, "T") // the day where the person died is the one to compare
 	if n := min(len(written), len(birth)); isDate(birth) && written[:n] < birth[:n] {
-		return "Write a date of death that is not before the birth date."
+		return RuleDeathFirst
 	}
 	return ""
 }
@@ -299,24 +327,22 @@ func dayOf(when string, zone *time.Location) (string, bool) {
 	return day, isDate(day) // the zone could make a year 0 or 10000 of it
 }
 
-const badPhone = "Write the phone number with digits, spaces and + ( ) - . / only; an extension as ext 12."
-
 // checkPhone knows no country's rules: numbers are dialled by people, who know what they mean.
-func checkPhone(s string) string {
+func checkPhone(s string) Rule {
 	digits := 0
 	for _, r := range strings.ToLower(s) {
 		switch {
 		case unicode.Is(unicode.Nd, r):
 			digits++
 		case !strings.ContainsRune(" +()-./ext\u2010\u2011\u2012\u2013", r):
-			return badPhone
+			return RulePhone
 		}
 	}
 	switch n := utf8.RuneCountInString(s); {
-	case n < minPhone || n > maxPhone || digits < minPhone:
-		return "Write a phone number of at least 3 digits and at most 40 characters."
+	case n < MinPhone || n > MaxPhone || digits < MinPhone:
+		return RulePhoneLength
 	case !hasPlainLetters(strings.ToLower(s)):
-		return badPhone
+		return RulePhone
 	}
 	return ""
 }

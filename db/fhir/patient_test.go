@@ -476,10 +476,16 @@ func FuzzParse(f *testing.F) {
 		shown := append([]string{p.ID, p.Family, p.Given, p.NameText, p.MRN, p.Identifier, p.BirthDate, p.Gender, p.Phone, p.Email, p.City, p.DisplayName()}, p.Names...)
 		for _, list := range [][]Labelled{d.Names, d.Identifiers, d.Telecoms, d.Addresses, d.Contacts, d.Demographics} {
 			for _, l := range list {
-				if l.Label == "" || len(l.Lines) == 0 {
+				if l.Term.Kind == "" || len(l.Lines) == 0 {
 					t.Fatalf("nothing to show: %+v", l)
 				}
-				shown = append(append(shown, l.Label), l.Lines...)
+				shown = append(shown, l.Term.Until)
+				for _, w := range l.Term.Words {
+					shown = append(shown, w.Said)
+				}
+				for _, v := range l.Lines {
+					shown = append(shown, v.Text)
+				}
 			}
 		}
 		for _, s := range shown {

@@ -32,7 +32,7 @@ type Raw struct {
 	SessionAuthEnabled  string `group:"Settings" env:"SESSION_AUTH_ENABLED" placeholder:"BOOL" help:"false switches sign-in off for a limited time, for the clients of the list; the site is read-only then (true)."`
 	ClinicName          string `group:"Settings" env:"CLINIC_NAME" placeholder:"TEXT" help:"Shown name (Chartroom)."`
 	ClinicTimezone      string `group:"Settings" env:"CLINIC_TIMEZONE" placeholder:"ZONE" help:"IANA time zone (UTC)."`
-	ClinicLocale        string `group:"Settings" env:"CLINIC_LOCALE" placeholder:"TAG" help:"How dates are written and read; en-US is month first (en)."`
+	ClinicLocale        string `group:"Settings" env:"CLINIC_LOCALE" placeholder:"TAG" help:"How dates are written and read, and the language for those who ask for none; en-US and es-US are month first (en)."`
 	ClinicHelp          string `group:"Settings" env:"CLINIC_HELP" placeholder:"TEXT" help:"Whom to ask for help, shown on every page."`
 	Port                string `name:"listen-port" group:"Settings" env:"PORT" placeholder:"PORT" help:"Where to listen (8080)."`
 	ListenAddr          string `group:"Settings" env:"LISTEN_ADDR" placeholder:"ADDR" help:"Where to listen; wins over the port."`

@@ -33,6 +33,9 @@ var policy = map[string]string{
 	"frame-ancestors": "'none'", "object-src": "'none'", "require-trusted-types-for": "'script'",
 }
 
+// filePolicy is that of the styles, scripts and the icon.
+const filePolicy = "default-src 'none'; frame-ancestors 'none'"
+
 // denied are features of the browser that no page here needs.
 var denied = []string{"camera", "geolocation", "microphone"}
 
@@ -55,6 +58,12 @@ func (v *visit) judge(a answer, kept bool) {
 		case !strings.EqualFold(got[0], h.want):
 			bad("%s is not %s", h.name, h.want)
 		}
+	}
+	if strings.HasPrefix(a.path, "/assets/") { // no document: nothing is allowed to it, and nothing needs to be
+		if p := a.header.Values("Content-Security-Policy"); len(p) != 1 || p[0] != filePolicy {
+			bad("Content-Security-Policy is not %s", filePolicy)
+		}
+		return
 	}
 	features := strings.ReplaceAll(strings.Join(a.header.Values("Permissions-Policy"), ","), " ", "")
 	for _, f := range denied {
