@@ -214,7 +214,7 @@ func TestThePanelNeverMixesPatients(t *testing.T) {
 	b.clickRow(3)
 	b.until(`document.querySelector("#panel .error h2")?.textContent === "There is nothing here"`)
 	refuse.Store("")
-	b.want("the focus", focused, "panel-title")
+	b.until(focused + ` === "panel-title"`) // which comes after what is read out
 	b.want("nobody is in the panel", `document.querySelector("#panel bdi")`, nil)
 	b.want("the list stays", `document.querySelectorAll("#list tbody tr").length`, 25)
 	b.press(kb.Escape)
