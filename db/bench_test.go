@@ -433,7 +433,7 @@ func listSection(n, rounds int, load dbtest.Load, cells []*cell, floors []float6
 	text.WriteString("\nThe exceptions, and why:\n\n" + exceptions(over))
 	text.WriteString("\n<details><summary>Every cell</summary>\n\nMedians in milliseconds of the first, middle and last page; – is a page that is not there, " +
 		"**bold** is over the target.\n\n" + everyCell(cells, most) + "\n</details>\n")
-	fmt.Fprintf(&text, "\n### Import and disk at %s\n\n`chartroom import` took %.1f s for %s patients from its standard input, %s a second; "+
+	fmt.Fprintf(&text, "\n### Import and disk at %s\n\n`chartroom import` took %.1f s for %s patients from a file, %s a second; "+
 		"its memory was %s at most. `VACUUM ANALYZE`, which autovacuum does in time, took %.1f s. Loaded on %s.\n\n%s", dbtest.Thousands(n), load.Seconds,
 		dbtest.Thousands(n), dbtest.Thousands(int(float64(n)/load.Seconds)), dbtest.Bytes(load.RSS), load.Vacuum, load.At.UTC().Format("2 January 2006"), disk)
 	if rate := float64(n) / load.Seconds; rate < 20_000 {

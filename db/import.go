@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,7 +51,7 @@ type ImportOptions struct {
 const (
 	importBatch      = 2000
 	importBatchBytes = 8 << 20
-	importWriters    = 2 // connections that write at the same time
+	importWriters    = 4 // connections that write at the same time
 )
 
 // Import is one run of the importer over any number of files: one number in the list of imports, one thing to take back.
@@ -60,6 +61,7 @@ type Import struct {
 	number  int           // 0 for a dry run
 	control *pgxpool.Conn // has the lock that says "it runs", and the notes in temporary tables
 	failed  bool
+	first   atomic.Bool // no import had brought anybody yet, so that nobody need be looked up before it shows that somebody is known
 
 	mu      sync.Mutex
 	rejects rejectWriter
@@ -108,6 +110,7 @@ func (im *Import) begin(ctx context.Context) error {
 		_, err := im.control.Exec(ctx, `SET default_transaction_read_only = on`)
 		return err
 	}
+	var first bool
 	// Both locks are shared with the transactions of the batches. Taking any import back wants the first alone: it decides
 	// by what other imports have brought.
 	err = im.control.QueryRow(ctx, `
@@ -115,8 +118,10 @@ func (im *Import) begin(ctx context.Context) error {
 			INSERT INTO imports (actor, program) SELECT @actor, @program WHERE pg_try_advisory_lock_shared(@class::integer, 0)
 			RETURNING id
 		)
-		SELECT id FROM begun, LATERAL (SELECT pg_advisory_lock_shared(@class::integer, id)) locked`,
-		pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program, "class": importLock}).Scan(&im.number)
+		SELECT id, NOT EXISTS (SELECT FROM patients WHERE import_key >= '')
+		FROM begun, LATERAL (SELECT pg_advisory_lock_shared(@class::integer, id)) locked`,
+		pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program, "class": importLock}).Scan(&im.number, &first)
+	im.first.Store(first)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrUndoRunning
 	}
@@ -465,6 +470,11 @@ func (p *pipeline) write(ctx context.Context) error {
 	defer conn.Release()
 	return patiently(ctx, conn, func() error {
 		w := &batchWriter{im: p.im, conn: conn}
+		// By the index, however small the table: to read it all for each batch takes longer, long before the planner thinks so.
+		if _, err := conn.Exec(ctx, `SET enable_seqscan = off`); err != nil {
+			return err
+		}
+		defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), `RESET enable_seqscan`) }()
 		for b := range p.batches {
 			if err := w.write(ctx, b.rows); err != nil {
 				return err

@@ -39,8 +39,10 @@ func index(p fhir.Patient, resource []byte) indexed {
 	shown := func(s string) *string { return orNull(clip(s, maxShown)) }
 	// The same resource written with other white space is the same: an export has none, and may come back.
 	written := resource
-	if line, err := fhir.Line(resource); err == nil {
-		written = line
+	if !fhir.IsTight(resource) {
+		if line, err := fhir.Line(resource); err == nil {
+			written = line
+		}
 	}
 	sha := sha256.Sum256(written)
 	return indexed{

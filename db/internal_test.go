@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -95,3 +96,21 @@ var (
 	VersionLine = versionLine
 	HashProblem = hashProblem
 )
+
+func TestIDsOfABatchAreRandomBehindWhatTheyShare(t *testing.T) {
+	const n = 2000
+	ids, others := newIDs(n), newIDs(2)
+	seen := map[[12]byte]bool{}
+	for i, id := range ids {
+		if id[6]>>4 != 4 || id[8]>>6 != 2 {
+			t.Fatalf("%x is no random UUID (RFC 9562, version 4)", id)
+		}
+		if [4]byte(id[:4]) != [4]byte(ids[0][:4]) || i > 0 && bytes.Compare(ids[i-1][:], id[:]) >= 0 {
+			t.Fatalf("%x does not follow its neighbour in the index", id)
+		}
+		seen[[12]byte(id[4:])] = true
+	}
+	if len(seen) != n || [4]byte(others[0][:4]) == [4]byte(ids[0][:4]) {
+		t.Errorf("%d of %d differ behind their beginning; the next batch begins with %x, this one with %x", len(seen), n, others[0][:4], ids[0][:4])
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	osexec "os/exec"
@@ -65,7 +66,8 @@ func OpenBench(t testing.TB) *Bench {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var err error
-	b.pg, err = localpg.Start(ctx, localpg.Options{Dir: filepath.Join(b.Dir, "postgres"), Durable: true, BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN")})
+	b.pg, err = localpg.Start(ctx, localpg.Options{Dir: filepath.Join(b.Dir, "postgres"), Durable: true, BinDir: os.Getenv("CHARTROOM_POSTGRES_BIN"),
+		Settings: []string{"shared_buffers=" + strconv.Itoa(quarterOfMemory()) + "MB"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +83,26 @@ func OpenBench(t testing.TB) *Bench {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return b
+}
+
+// quarterOfMemory, in megabytes, is what PostgreSQL's manual starts from for shared_buffers on a server of its own.
+func quarterOfMemory() int {
+	kb, err := strconv.Atoi(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"))
+	if err != nil {
+		return 1024
+	}
+	return kb / 1024 / 4
+}
+
+// procField is a value from a file of lines of the form "name: value".
+func procField(file, name string) string {
+	text, _ := os.ReadFile(file)
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "not known"
 }
 
 // Command is the program, with nothing in its environment but env and what it needs to run.
@@ -198,24 +220,16 @@ func (b *Bench) load(t testing.TB, url string, n int) Load {
 	if out, err := b.Command(env, "migrate", "up").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	c := b.Command(env, "import", "-")
+	file := filepath.Join(b.Dir, "crowd.ndjson")
+	if err := writeCrowd(file, n); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(file)
+	c := b.Command(env, "import", file)
 	out := &Buffer{}
 	c.Stdout, c.Stderr = out, out
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	start := time.Now()
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w := bufio.NewWriterSize(in, 1<<20)
-	for p := range sample.Crowd(1, n) {
-		_, _ = w.Write(append(p, '\n'))
-	}
-	_ = w.Flush() // the program's exit code tells whether it has taken all
-	_ = in.Close()
-	if err := c.Wait(); err != nil {
+	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	load := Load{Patients: n, Seconds: time.Since(start).Seconds(), RSS: c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10, At: time.Now()}
@@ -223,6 +237,19 @@ func (b *Bench) load(t testing.TB, url string, n int) Load {
 	execute(t, url, `VACUUM ANALYZE`)
 	load.Vacuum = time.Since(start).Seconds()
 	return load
+}
+
+// writeCrowd makes the file beforehand: what it takes to make patients up is no part of their import.
+func writeCrowd(file string, n int) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	for p := range sample.Crowd(1, n) {
+		_, _ = w.Write(append(p, '\n')) // Flush has its error
+	}
+	return errors.Join(w.Flush(), f.Close())
 }
 
 func execute(t testing.TB, url, sql string, args ...any) {
@@ -384,15 +411,6 @@ func growth(lists []Section) string {
 const MisspeltFile = "misspelt.md"
 
 func machine(t testing.TB, b *Bench) string {
-	field := func(file, name string) string {
-		text, _ := os.ReadFile(file)
-		for line := range strings.SplitSeq(string(text), "\n") {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
-				return strings.TrimSpace(value)
-			}
-		}
-		return "not known"
-	}
 	var kernel syscall.Utsname
 	_ = syscall.Uname(&kernel)
 	release := ""
@@ -402,7 +420,7 @@ func machine(t testing.TB, b *Bench) string {
 		}
 		release += string(rune(c))
 	}
-	memory := field("/proc/meminfo", "MemTotal")
+	memory := procField("/proc/meminfo", "MemTotal")
 	if kb, err := strconv.Atoi(strings.TrimSuffix(memory, " kB")); err == nil {
 		memory = fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
 	}
@@ -412,7 +430,7 @@ func machine(t testing.TB, b *Bench) string {
 		return v
 	}
 	return Table([]string{"machine", ""}, [][]string{
-		{"CPU", fmt.Sprintf("%s, %d cores, which the load generator, the server and PostgreSQL share", field("/proc/cpuinfo", "model name"), runtime.NumCPU())},
+		{"CPU", fmt.Sprintf("%s, %d cores, which the load generator, the server and PostgreSQL share", procField("/proc/cpuinfo", "model name"), runtime.NumCPU())},
 		{"memory", memory},
 		{"system", runtime.GOOS + " " + release + " " + runtime.GOARCH},
 		{"Go", strings.TrimPrefix(runtime.Version(), "go")},

@@ -200,6 +200,15 @@ func TestNew(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatALineWouldNotChangeIsTight(t *testing.T) {
+	for _, raw := range []string{`{"a":[1.0,"b  \\\" c\t",{}],"d \\\\":null}`, `{}`, `"a \\" `, `{"a": 1}`, "{\"a\":1,\n\"b\":2}", "{\"a\":[1\t]}", "{\r}", ` {}`, `{"\\\\" :1}`} {
+		line, err := Line([]byte(raw))
+		if err != nil || IsTight([]byte(raw)) != (string(line) == raw) {
+			t.Errorf("%s: tight %t", raw, IsTight([]byte(raw)))
+		}
+	}
+}
+
 func TestLine(t *testing.T) {
 	got, err := Line([]byte(" { \"a\" :\r\n [ 1.0 , \"b  \\u00e9 <&\u2028\" ] }\n"))
 	if err != nil || string(got) != "{\"a\":[1.0,\"b  \\u00e9 <&\u2028\"]}" {
