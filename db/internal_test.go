@@ -3,9 +3,13 @@ package db
 import (
 	"bytes"
 	"context"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -112,5 +116,42 @@ func TestIDsOfABatchAreRandomBehindWhatTheyShare(t *testing.T) {
 	}
 	if len(seen) != n || [4]byte(others[0][:4]) == [4]byte(ids[0][:4]) {
 		t.Errorf("%d of %d differ behind their beginning; the next batch begins with %x, this one with %x", len(seen), n, others[0][:4], ids[0][:4])
+	}
+}
+
+func TestARowOfTheListTakesItsColumnsAndNoOthers(t *testing.T) {
+	type head struct{ N int }
+	type row struct {
+		head
+		A, B *string
+		C    *int
+	}
+	column := func(name string) pgconn.FieldDescription {
+		return pgconn.FieldDescription{Name: name, DataTypeOID: pgtype.TextOID}
+	}
+	for _, c := range []struct {
+		columns string
+		fits    bool
+	}{{"n a b c", true}, {"c b a n", true}, {"n a b", false}, {"n a b c d", false}, {"n a b b", false}, {"n a b d", false}} {
+		var columns []pgconn.FieldDescription
+		for name := range strings.FieldsSeq(c.columns) {
+			columns = append(columns, column(name))
+		}
+		var r row
+		if f := fieldsOf(reflect.ValueOf(&r).Elem(), columns); (f != nil) != c.fits {
+			t.Errorf("%s: %v", c.columns, f)
+		}
+	}
+
+	var r row
+	f := fieldsOf(reflect.ValueOf(&r).Elem(), []pgconn.FieldDescription{column("n"), column("a"), column("b"), column("c")})
+	var all []row
+	var texts []string
+	for _, values := range [][][]byte{{nil, []byte("Ann"), nil, nil}, {nil, []byte(""), []byte("Bo"), nil}, {nil, nil, []byte("Cy"), nil}} {
+		texts = f.takeTexts(values, texts)
+		all = append(all, r)
+	}
+	if *all[0].A != "Ann" || all[0].B != nil || *all[1].A != "" || *all[1].B != "Bo" || all[2].A != nil || *all[2].B != "Cy" {
+		t.Errorf("%v", texts)
 	}
 }

@@ -255,7 +255,9 @@ func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
 				return PatientList{}, errors.New("list patients: the rows are not in order")
 			}
 			p := r.patient()
-			p.place = r.place(q.Sort)
+			if i == 0 || i == len(rows)-1 || i == q.size()-1 { // the edges of what is shown
+				p.place = r.place(q.Sort)
+			}
 			if !q.Search.Empty() {
 				p.Match = q.Search.kinds(rowKeys{*r.FamilyKey, *r.GivenKey, *r.MRNKey, *r.BirthKey, *r.Words, *r.PhoneKeys})
 			}

@@ -28,7 +28,7 @@ func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 	}
 	list, err := s.list(r, &state)
 	// A search that is refused here was sealed by a program with other limits.
-	if errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || searchProblem(s.texts(r), err) != "" {
+	if err != nil && (errors.Is(err, db.ErrForeignList) || errors.Is(err, db.ErrListQuery) || searchProblem(s.texts(r), err) != "") {
 		invalid, state = true, listState{Sort: db.SortName}
 		list, err = s.list(r, &state)
 	}

@@ -3,6 +3,7 @@ package fhir
 import (
 	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,37 @@ func TestKeyEndsAt200Bytes(t *testing.T) {
 	if got := Key(strings.Repeat("a", 199) + " b"); got != strings.Repeat("a", 199) {
 		t.Errorf("a space at the end: %q", got[190:])
 	}
+}
+
+func TestTheQuickWayToAKeyGivesTheSameKey(t *testing.T) {
+	check := func(s string) (quick bool) {
+		key, quick := spellPlain(s)
+		if slow := spellAny(s); quick && key != slow {
+			t.Fatalf("%+q: %q the quick way, else %q", s, key, slow)
+		}
+		return quick
+	}
+	quick := 0
+	for r := range rune(plainEnd + 10) {
+		for _, s := range []string{"%c", "a%c", "%cb", "a%cb", " %c ", "a %c", "%[1]c%[1]c", "-%c\u0301", "\u0130%c"} {
+			if check(fmt.Sprintf(s, r)) {
+				quick++
+			}
+		}
+	}
+	if quick < 2500 || !check("Müller-Łuczak, Zoë") || check("Ŀa") || check("aŉb") {
+		t.Errorf("%d were quick", quick)
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	signs := []rune("aZ09 -.'éÉßøØłŁđıİŉſªº½²ĳǆǅÅ\u00a0\u00ad\u0301\u0308\u0327ʼʻ’秋김م\ufffd")
+	for range 200_000 {
+		var s strings.Builder
+		for range random.IntN(12) {
+			s.WriteRune(signs[random.IntN(len(signs))])
+		}
+		check(s.String())
+	}
+	check("caf\xe9 \xc3")
 }
 
 func TestKeyIsSafeForManyGoroutines(t *testing.T) {

@@ -7,6 +7,8 @@ package texts
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/text/language"
 )
@@ -63,6 +65,28 @@ func Match(accepted, locale string) *Texts {
 	if len(accepted) > 200 { // nobody reads that many languages
 		accepted = ""
 	}
+	wish := [2]string{accepted, locale}
+	if known, ok := matched.Load(wish); ok {
+		return known.(*Texts)
+	}
+	t := match(accepted, locale)
+	if matchedCount.Add(1) > mostMatched {
+		matched.Clear()
+		matchedCount.Store(1)
+	}
+	matched.Store(wish, t)
+	return t
+}
+
+// To find out takes as long as three rows of a list, and a clinic's browsers say only a few things.
+var (
+	matched      sync.Map // of *Texts by what was accepted and the locale
+	matchedCount atomic.Int64
+)
+
+const mostMatched = 500
+
+func match(accepted, locale string) *Texts {
 	for _, wish := range []string{accepted, locale} {
 		wanted, _, err := language.ParseAcceptLanguage(wish)
 		if err != nil || len(wanted) == 0 {
