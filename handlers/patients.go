@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -407,31 +408,64 @@ func (s *Server) row(f format, p db.Patient) views.PatientRow {
 	}
 }
 
-// markSame marks the rows of a page whose names can hardly be told apart: with the birth date, because that is what to look at.
+// markSame marks the rows of a page that could be mixed up: whose names can hardly be told apart, and those born on one day whose names
+// are nearly the same, as of twins, or of one patient who is there twice with a typing error. With the birth date, because
+// that is what to look at.
 func markSame(f format, found []db.Patient, rows []views.PatientRow, similar []db.Patient, similarRows []views.PatientRow) {
-	bearers := make(map[string]*views.PatientRow, len(rows)+len(similarRows))
-	mark := func(p db.Patient, row *views.PatientRow) {
-		key := nameKey(p.DisplayName)
-		first, met := bearers[key]
-		if !met {
-			bearers[key] = row
-			return
-		}
-		first.Same, row.Same = f.sameName(first), f.sameName(row)
+	type bearer struct {
+		db.Patient
+		row *views.PatientRow
 	}
+	all := make([]bearer, 0, len(found)+len(similar))
 	for i, p := range found {
-		mark(p, &rows[i])
+		all = append(all, bearer{p, &rows[i]})
 	}
 	for i, p := range similar {
-		mark(p, &similarRows[i])
+		all = append(all, bearer{p, &similarRows[i]})
+	}
+	met := make(map[string]*views.PatientRow, len(all))
+	for _, b := range all {
+		key := nameKey(b.DisplayName)
+		if first := met[key]; first != nil {
+			first.Same, b.row.Same = f.sameName(first, f.t.List.SameName), f.sameName(b.row, f.t.List.SameName)
+		} else {
+			met[key] = b.row
+		}
+	}
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.BirthDate == b.BirthDate && len(a.BirthDate) == len("2006-01-02") && nearlySame(a.DisplayName, b.DisplayName) {
+				a.row.Same = cmp.Or(a.row.Same, f.sameName(a.row, f.t.List.SimilarName))
+				b.row.Same = cmp.Or(b.row.Same, f.sameName(b.row, f.t.List.SimilarName))
+			}
+		}
 	}
 }
 
-func (f format) sameName(row *views.PatientRow) string {
+func (f format) sameName(row *views.PatientRow, says func(birth string) string) string {
 	if row.Birth == f.t.Dates.Unknown {
-		return f.t.List.SameName("")
+		return says("")
 	}
-	return f.t.List.SameName(row.Birth)
+	return says(row.Birth)
+}
+
+// nearlySame is for two names of patients who were born on one day: the family name is the same, or one typing error lies between them.
+func nearlySame(a, b string) bool {
+	family, _, _ := strings.Cut(a, ", ")
+	other, _, _ := strings.Cut(b, ", ")
+	return fhir.Key(family) == fhir.Key(other) || oneError(fhir.Key(a), fhir.Key(b))
+}
+
+// oneError says that the texts differ by one letter that was added, left out, mistaken or swapped with its neighbour, at most.
+func oneError(a, b string) bool {
+	x, y := []rune(a), []rune(b)
+	for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+		x, y = x[1:], y[1:]
+	}
+	for len(x) > 0 && len(y) > 0 && x[len(x)-1] == y[len(y)-1] {
+		x, y = x[:len(x)-1], y[:len(y)-1]
+	}
+	return len(x) <= 1 && len(y) <= 1 || len(x) == 2 && len(y) == 2 && x[0] == y[1] && x[1] == y[0]
 }
 
 // nameKey is the same for names that differ in case, accents, punctuation or the order of their words.

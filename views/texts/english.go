@@ -239,6 +239,7 @@ var English = Texts{
 			}
 			return "born " + birth + " · same name"
 		},
+		SimilarName: func(birth string) string { return "born " + birth + " · similar name" },
 		Namesakes: func(n int) string {
 			if n == 1 {
 				return "Another patient has this name. Check the birth date, or [show both]."

@@ -103,6 +103,7 @@ type List struct {
 	RowsSome                                                   func(sorted string) string
 	Matches                                                    map[string]string         // how a search found a patient, by db.Patient.Match
 	SameName                                                   func(birth string) string // on rows that could be mixed up; birth may be empty
+	SimilarName                                                func(birth string) string // on rows of one birth date
 	Namesakes                                                  func(n int) string        // other patients of the name, with a link to them
 	NamesakesMany                                              string                    // the same for ten and more
 	OpenPageShort                                              string                    // beside a row, before the name

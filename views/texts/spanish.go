@@ -243,6 +243,7 @@ var Spanish = Texts{
 			}
 			return "nacimiento: " + birth + " · mismo nombre"
 		},
+		SimilarName: func(birth string) string { return "nacimiento: " + birth + " · nombre parecido" },
 		Namesakes: func(n int) string {
 			if n == 1 {
 				return "Otro paciente tiene este nombre. Compruebe la fecha de nacimiento o [muestre ambos]."
