@@ -164,7 +164,8 @@ func TestScreenshots(t *testing.T) {
 		shots := map[string]bool{}
 		for _, look := range []variant{byDay, byNight, onPhone} {
 			g.reach(b, st, look)
-			shot := b.shot(page.CaptureScreenshotFormatPng, true)
+			// The panel is as tall as the window: to draw beyond that, Chromium makes the window taller, and waits for ever.
+			shot := b.shot(page.CaptureScreenshotFormatPng, !strings.HasPrefix(st.name, "panel"))
 			if shots[string(shot)] || len(shot) < 1000 {
 				t.Errorf("%s looks as before, or like nothing", look.name)
 			}
