@@ -57,6 +57,12 @@ type PatientForm struct {
 	ID      string
 	Version int
 	Fields  fhir.Fields
+	Subject Subject
+}
+
+// Subject is who a patient is, as it stands on record.
+type Subject struct {
+	DisplayName, MRN, BirthDate, Gender, Status string
 }
 
 // Change is what a person typed into the form of a patient.
@@ -83,6 +89,7 @@ type Outcome struct {
 // Newer is a version that somebody else wrote while the form was open, and what both sides make together.
 type Newer struct {
 	Version    int
+	Subject    Subject
 	At         time.Time
 	By         Author
 	Now, Typed fhir.Fields
@@ -133,7 +140,7 @@ func (d *DB) EditPatient(ctx context.Context, v Viewer, id string) (PatientForm,
 	if err != nil {
 		return PatientForm{Who: r.Who}, fmt.Errorf("open the patient's form: %w", err)
 	}
-	return PatientForm{Who: r.Who, ID: *r.ID, Version: *r.Version, Fields: r.now}, nil
+	return PatientForm{Who: r.Who, ID: *r.ID, Version: *r.Version, Fields: r.now, Subject: r.subject()}, nil
 }
 
 // current is a patient as it stands, for a change.
@@ -143,6 +150,8 @@ type current struct {
 	Version   *int
 	UpdatedAt *time.Time
 	author
+	DisplayName, MRN, BirthDate, Gender, Status *string
+
 	Resource *string
 	Base     *string // the resource of the version that the form was made from, when that is another one
 
@@ -160,7 +169,7 @@ func (d *DB) readForChange(ctx context.Context, v Viewer, id string, base *int) 
 		args["id"] = id
 	}
 	rows, err := d.pool.Query(ctx, viewerCTE+`, opened AS MATERIALIZED (
-		SELECT p.id, p.version, p.updated_at, p.updated_by, p.import_id, r.resource::text AS resource,
+		SELECT p.id, p.version, p.updated_at, p.updated_by, p.import_id, p.display_name, p.mrn, p.birth_date, p.gender, p.status, r.resource::text AS resource,
 		       (SELECT b.resource::text FROM patient_versions b
 		        WHERE b.patient_id = p.id AND b.version = @base::integer AND b.version <> p.version) AS base
 		FROM patients p JOIN patient_resources r ON r.patient_id = p.id
@@ -172,7 +181,7 @@ func (d *DB) readForChange(ctx context.Context, v Viewer, id string, base *int) 
 		FROM viewer v LEFT JOIN opened o ON true
 		WHERE v.allowed AND (o.id IS NULL OR o.version IS DISTINCT FROM @base::integer)
 	)
-	SELECT `+whoColumns+`, o.id::text, o.version, o.updated_at, o.updated_by, o.import_id, o.resource, o.base
+	SELECT `+whoColumns+`, o.id::text, o.version, o.updated_at, o.updated_by, o.import_id, o.display_name, o.mrn, o.birth_date, o.gender, o.status, o.resource, o.base
 	FROM viewer v LEFT JOIN opened o ON true`, args)
 	if err != nil {
 		return current{}, err
@@ -188,6 +197,10 @@ func (d *DB) readForChange(ctx context.Context, v Viewer, id string, base *int) 
 		return r, ErrNotFound
 	}
 	return r, r.parse()
+}
+
+func (r *current) subject() Subject {
+	return Subject{DisplayName: orEmpty(r.DisplayName), MRN: orEmpty(r.MRN), BirthDate: orEmpty(r.BirthDate), Gender: orEmpty(r.Gender), Status: orEmpty(r.Status)}
 }
 
 func (r *current) parse() (err error) {
@@ -223,7 +236,7 @@ func (d *DB) ChangePatient(ctx context.Context, v Viewer, c Change) (Outcome, er
 		}
 		if c.Version != *r.Version {
 			if n := merge(base, r.now, typed); n.Merged != r.now {
-				n.Version, n.At, n.By = *r.Version, *r.UpdatedAt, r.author.author()
+				n.Version, n.At, n.By, n.Subject = *r.Version, *r.UpdatedAt, r.author.author(), r.subject()
 				out.Newer = n
 			}
 			return out, nil

@@ -119,7 +119,7 @@ func TestTheOwnEmailAddress(t *testing.T) {
 	if email() != "v@clinic.example" {
 		t.Errorf("it is %q", email())
 	}
-	for typed, said := range map[string]string{"nonsense": "That is no e-mail address", "a@b@c": "That is no e-mail address", "taken@clinic.example": "There is already a user"} {
+	for typed, said := range map[string]string{"nonsense": "Write one e-mail address like name@example.org, without spaces.", "a@b@c": "Write one e-mail address like name@example.org, without spaces.", "taken@clinic.example": "There is already a user"} {
 		a := b.give("/account/email", "email", typed)
 		a.says(t, typed, 422, "<title>Error: Account", said, `value="`+typed+`"`, `aria-invalid="true"`)
 	}

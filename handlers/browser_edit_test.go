@@ -49,7 +49,7 @@ func TestTwoPeopleEditOnePatientAtOnceAndNobodysChangeIsLost(t *testing.T) {
 	ada.until(`document.activeElement.className === "ask"`) // the browser moves the focus a moment after the page is there
 	ada.want("the title", `document.title`, "Changed meanwhile: Edit patient · Test Clinic")
 	rows := `[...document.querySelectorAll(".ask tbody tr")].map(r => [...r.cells].map(c => c.innerText.trim()).join("|")).join("; ")`
-	ada.want("both versions side by side", rows, "Phone|555 0222|555 0111|both; E-mail|none|zadok@ward.invalid|you; City|Netherby|none|admin")
+	ada.want("both versions side by side", rows, "Phone Changed by both|555 0222|555 0111; E-mail Changed by you|none|zadok@ward.invalid; City Changed by admin|Netherby|not changed by you")
 	ada.want("the phone stays as she typed it", `document.getElementById("phone").value`, "555 0111")
 	ada.want("and is marked", `document.getElementById("phone-note").innerText`, "Changed by both. On record now: 555 0222")
 	ada.want("his city is taken over", `document.getElementById("city").value`, "Netherby")

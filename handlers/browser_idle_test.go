@@ -228,6 +228,7 @@ func TestAtZeroEveryTabIsLeftAndWhatWasTypedComesBackToItsUserAlone(t *testing.T
 	one.eval(`document.querySelector("form.fields [name=csrf_token]").value = "old"; 0`)
 	one.retype("city", "Overby")
 	one.until(`document.getElementById("draft").innerText.includes("cannot be kept right now")`)
+	one.want("that is seen wherever the form is scrolled to, and said aloud", `(d => d.getAttribute("role") + " " + getComputedStyle(d).position)(document.getElementById("draft"))`, "alert fixed")
 	drafts(0)
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -117,5 +118,31 @@ func (s *sealer) openDraft(box []byte, user int, form string) (d draft, ok bool)
 	}
 	return d, false
 }
+
+// sealSubject encrypts whom a form is about, for that patient's form alone.
+func (s *sealer) sealSubject(subject db.Subject, patient string) string {
+	plain, err := json.Marshal(subject)
+	if err != nil {
+		panic(err) // strings only
+	}
+	return base64.RawURLEncoding.EncodeToString(s.keys[0].Seal(nil, nil, plain, subjectOf(patient)))
+}
+
+// openSubject gives nil for what is none of ours, such as a form from before this was in it.
+func (s *sealer) openSubject(text, patient string) *db.Subject {
+	box, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	for _, k := range s.keys {
+		subject := db.Subject{}
+		if plain, err := k.Open(nil, nil, box, subjectOf(patient)); err == nil && json.Unmarshal(plain, &subject) == nil {
+			return &subject
+		}
+	}
+	return nil
+}
+
+func subjectOf(patient string) []byte { return []byte("subject " + patient) }
 
 func draftOf(user int, form string) []byte { return []byte(strconv.Itoa(user) + " " + form) }

@@ -137,7 +137,7 @@ func TestADraftOfAPatientWhoWasChangedMeanwhileMeetsTheOtherChange(t *testing.T)
 		t.Errorf("%v", f)
 	}
 	a := ada.send(path, page)
-	wants(t, "saving", a, 409, "Someone else changed this patient", "Changed by both. On record now:", "555 0222</bdi>")
+	wants(t, "saving", a, 409, "Someone else changed this patient", "Changed by both. On record now:", "555 0222</span></bdi>")
 	if a = ada.send(path, a); a.status != 303 || scan[int](s, `SELECT count(*) FROM drafts`) != 0 {
 		t.Errorf("saving what both make together: %d", a.status)
 	}

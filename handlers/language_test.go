@@ -162,7 +162,7 @@ func TestThePagesOfTheAccountAreSpanish(t *testing.T) {
 	for notice, said := range texts.Spanish.Account.Notices {
 		wantsSpanish(t, notice, b.spanish("/account?notice="+notice), 200, said)
 	}
-	wantsSpanish(t, "no address", b.spanish("/account/email", "email", "none"), 422, "<title>Error: Cuenta", texts.Spanish.Users.BadEmail)
+	wantsSpanish(t, "no address", b.spanish("/account/email", "email", "none"), 422, "<title>Error: Cuenta", texts.Spanish.Form.Problems["email"])
 	s.exec(`UPDATE users SET email = 'a@b.example' WHERE username = 'admin'`)
 	wantsSpanish(t, "somebody's address", b.spanish("/account/email", "email", "a@b.example"), 422, texts.Spanish.Users.Taken)
 
@@ -233,7 +233,7 @@ func TestThePagesOfAdministrationAreSpanish(t *testing.T) {
 		{"", "", "viewer"}:               texts.Spanish.Users.NameLength,
 		{"zoe ", "", "viewer"}:           texts.Spanish.Users.NameSpaces,
 		{"zo\te", "", "viewer"}:          texts.Spanish.Users.NameNotText,
-		{"zoe", "zoe", "viewer"}:         texts.Spanish.Users.BadEmail,
+		{"zoe", "zoe", "viewer"}:         texts.Spanish.Form.Problems["email"],
 		{"zoe", "a@b.example", "viewer"}: texts.Spanish.Users.Taken,
 		{"zoe", "", "owner"}:             "El rol debe ser uno de estos: Solo lectura, Personal clínico, Administración.",
 	} {

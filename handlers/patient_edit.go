@@ -24,8 +24,14 @@ type entry struct {
 	problems []fhir.FieldError
 	newer    *db.Newer
 	likely   []db.Patient
-	draft    *restored // the text is what was typed before and not saved
+	draft    *restored    // the text is what was typed before and not saved
+	subject  *db.Subject  // whom it is about, as on record; nil for a new patient
+	record   *fhir.Fields // what is on record, where the form was filled with a draft
 }
+
+// subjectField brings back with the form whom it is about, sealed: an answer that says what is wrong, or that the database is
+// away, says it without another look at the record, which the audit would have to know of.
+const subjectField = "subject"
 
 // deceasedOn is the form's second field for Fields.Deceased, which holds the date when there is one.
 const deceasedOn = "deceased_on"
@@ -53,7 +59,7 @@ func (s *Server) editPatient(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	e := entry{id: p.ID, version: p.Version, text: textOf(p.Fields)}
+	e := entry{id: p.ID, version: p.Version, text: textOf(p.Fields), subject: &p.Subject, record: &p.Fields}
 	s.restore(r, &e, d)
 	s.showForm(w, r, http.StatusOK, e, &p.Who)
 	return nil
@@ -77,6 +83,7 @@ func (s *Server) changePatient(w http.ResponseWriter, r *http.Request) error {
 	if e.version = number(r, "version"); !ok || e.version == 0 {
 		return s.unreadable(r)
 	}
+	e.subject = s.drafts.openSubject(r.PostForm.Get(subjectField), e.id)
 	out, err := s.DB.ChangePatient(r.Context(), scopeOf(r).viewer, s.change(e))
 	if err != nil {
 		return s.keepTyped(w, r, e, err)
@@ -92,7 +99,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e entry, out db.
 	case len(e.problems) > 0:
 		status = http.StatusUnprocessableEntity
 	case e.newer != nil:
-		e.version, e.text = e.newer.Version, textOf(e.newer.Merged)
+		e.version, e.text, e.subject = e.newer.Version, textOf(e.newer.Merged), &e.newer.Subject
 	case len(e.likely) > 0:
 		for _, p := range e.likely {
 			e.seen = append(e.seen, p.ID)
@@ -211,14 +218,14 @@ func statusChoice(value, status string) choice {
 	return choice{value, func(t *texts.Texts) string { return t.Common.Statuses[status] }}
 }
 
-func notSaid(t *texts.Texts) string { return t.Form.NotSaid }
+func notRecorded(t *texts.Texts) string { return t.Common.NotRecorded }
 
 var formGroups = []fieldGroup{
 	{func(t *texts.Texts) string { return t.Form.Person }, []formField{
 		{key: "family"},
 		{key: "given"},
 		{key: "birth_date", width: "third"},
-		{key: "gender", width: "third", options: []choice{{"", notSaid}, sexChoice("female"), sexChoice("male"), sexChoice("other"), sexChoice("unknown")}},
+		{key: "gender", width: "third", options: []choice{{"", notRecorded}, sexChoice("female"), sexChoice("male"), sexChoice("other"), sexChoice("unknown")}},
 		{key: "mrn", width: "third"},
 	}},
 	{func(t *texts.Texts) string { return t.Patient.Telecoms }, []formField{
@@ -253,6 +260,11 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 		f.Hidden = append(f.Hidden, views.Hidden{Name: "seen", Value: strings.Join(e.seen, " ")})
 	}
 	f.Heading = title
+	if e.subject != nil && e.version > 0 {
+		f.Hidden = append(f.Hidden, views.Hidden{Name: subjectField, Value: s.drafts.sealSubject(*e.subject, e.id)})
+		f.Subject = &views.Subject{Name: e.subject.DisplayName, Facts: s.facts(reader, db.Patient{MRN: e.subject.MRN, BirthDate: e.subject.BirthDate,
+			Gender: e.subject.Gender, Status: e.subject.Status})}
+	}
 	f.DraftTo, f.At = views.DraftPath(e.patient()), views.FormPath(e.patient())
 	f.Unsaved = len(e.problems)+len(e.likely) > 0 || e.newer != nil || e.failure != ""
 	if e.draft != nil {
@@ -269,13 +281,19 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 		title, f.Submit = t.Known(title), t.SaveAnyway
 	}
 	f.Page, f.FormToken, f.Failure = s.page(r, title, who), formToken(s.formKeys[0], scopeOf(r).viewer.Token), e.failure
-	problems := e.problemsByKey(t, &f)
+	problems, unsaved := reader.problemsByKey(e, &f), s.unsaved(e)
 	for _, g := range formGroups {
 		group := views.FieldGroup{Legend: g.legend(reader.t)}
 		for _, spec := range g.fields {
 			field := reader.field(spec, e)
 			field.Problem = problems[spec.key]
+			if slices.Contains(unsaved, spec.key) {
+				field.Note, field.NoteValue = t.NoteUnsaved, cmp.Or(reader.shown(spec.key, *e.record), t.None)
+			}
 			if field.Problem != "" {
+				if strings.HasSuffix(field.Problem, field.Hint) {
+					field.Hint = "" // the problem says the same
+				}
 				f.Problems = append(f.Problems, views.Problem{FieldID: spec.key, Message: field.Problem})
 			}
 			group.Fields = append(group.Fields, field)
@@ -283,28 +301,56 @@ func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, e 
 		f.Groups = append(f.Groups, group)
 	}
 	f.Newer = reader.newer(e.newer)
-	for _, p := range e.likely {
-		f.Likely = append(f.Likely, s.row(reader, p))
-	}
+	f.Likely, f.LikelyMRN = s.likely(reader, e)
 	s.render(w, r, status, views.PatientFormPage(f))
 }
 
 // problemsByKey gives each problem to its field. One for which the form has none stands in the summary alone.
-func (e entry) problemsByKey(t *texts.Form, f *views.PatientForm) map[string]string {
+func (f format) problemsByKey(e entry, v *views.PatientForm) map[string]string {
 	all := map[string]string{}
 	for _, p := range e.problems {
+		said := strings.Replace(f.t.Form.Problems[string(p.Rule)], "{}", f.dateHint(), 1)
 		i := slices.IndexFunc(db.Fields, func(field db.Field) bool { return field.Name == p.Field })
 		if i < 0 {
-			f.Problems = append(f.Problems, views.Problem{Message: t.Problems[string(p.Rule)]})
+			v.Problems = append(v.Problems, views.Problem{Message: said})
 			continue
 		}
 		key := db.Fields[i].Key
 		if key == "deceased" && e.text[deceasedOn] != "" {
 			key = deceasedOn
 		}
-		all[key] = t.Problems[string(p.Rule)]
+		all[key] = said
 	}
 	return all
+}
+
+// unsaved are the keys of the fields in which a draft says something else than the record.
+func (s *Server) unsaved(e entry) (keys []string) {
+	if e.draft == nil || e.record == nil {
+		return nil
+	}
+	typed, record := s.change(e).Typed.Clean(), e.record.Clean()
+	for _, field := range db.Fields {
+		if *field.Of(&typed) != *field.Of(&record) {
+			keys = append(keys, field.Key)
+		}
+	}
+	return keys
+}
+
+// likely are those who may be the same patient, with the facts in which they agree with what was typed; sameMRN says that one of
+// these is the MRN, which no two patients should share.
+func (s *Server) likely(f format, e entry) (rows []views.LikelyRow, sameMRN bool) {
+	typed := s.change(e).Typed.Clean()
+	for _, p := range e.likely {
+		row := views.LikelyRow{PatientRow: s.row(f, p)}
+		row.SameName = nameKey(p.DisplayName) == nameKey(typed.Family+" "+typed.Given)
+		row.SameBirth = typed.BirthDate != "" && p.BirthDate == typed.BirthDate
+		row.SameMRN = typed.MRN != "" && p.MRN != "" && fhir.MRNKey(p.MRN) == fhir.MRNKey(typed.MRN)
+		sameMRN = sameMRN || row.SameMRN
+		rows = append(rows, row)
+	}
+	return rows, sameMRN
 }
 
 func (f format) field(spec formField, e entry) views.FormField {
@@ -323,7 +369,7 @@ func (f format) field(spec formField, e entry) views.FormField {
 		v.Hint = f.dateHint()
 	case "active":
 		if v.Value == "" { // only for who has it so: nobody should choose it
-			v.Options = append([]views.Option{{Value: "", Label: t.NotSaid}}, v.Options...)
+			v.Options = append([]views.Option{{Value: "", Label: t.ActiveNotRecorded}}, v.Options...)
 		}
 	}
 	if e.newer != nil {
@@ -350,7 +396,7 @@ func (f format) newer(n *db.Newer) *views.NewerVersion {
 			case slices.Contains(n.Both, key):
 				row.Who, row.Both = t.Both, true
 			case slices.Contains(n.Theirs, key):
-				row.Who = v.By
+				row.Who, row.Typed, row.Untouched = v.By, "", true // there stands what the form began with: nobody typed it
 			case slices.Contains(n.Mine, key):
 				row.Who = t.You
 			default:
@@ -376,6 +422,10 @@ func (f format) shown(key string, fields fhir.Fields) string {
 	case "deceased":
 		if value != "" && value != "true" {
 			return f.t.Form.DeadSince(f.date(value))
+		}
+	case "active":
+		if value == "" {
+			return f.t.Form.ActiveNotRecorded
 		}
 	}
 	for _, g := range formGroups {

@@ -10,6 +10,7 @@ import (
 
 	"chartroom/db"
 	"chartroom/db/dbtest"
+	"chartroom/views/texts"
 )
 
 var (
@@ -123,9 +124,21 @@ func TestErrorsStandBesideTheirFieldsAndWhatWasTypedIsKept(t *testing.T) {
 	for what, to := range map[string][2]string{"new": {"/patients/new", "/patients"}, "edit": {path + "/edit", path}} {
 		page := b.get(to[0])
 		before := scan[string](s, `SELECT json_agg(p)::text FROM patients p`)
+		wants(t, what, page, 200, `aria-describedby="birth_date-hint"`)
 		a := b.send(to[1], page, "family", `Dr. "Ångström" <b>`, "birth_date", "31.02.1999", "email", "nope", "gender", "", "deceased_on", "1.2.1999")
 		wants(t, what, a, 422, "<title>Error: ", `role="alert"`, `href="#birth_date"`, `href="#email"`, `href="#deceased_on"`, `Choose "Yes" for deceased`,
-			`aria-describedby="birth_date-problem birth_date-hint" aria-invalid="true"`)
+			`aria-describedby="birth_date-problem" aria-invalid="true"`, `aria-describedby="deceased_on-problem deceased_on-hint" aria-invalid="true"`)
+		// The examples are the hint's, and stand there once.
+		const day, none, deathDay, noDeath = "The calendar has no such day. Write the birth date as ", "That is not a date. Write the birth date as ",
+			"The calendar has no such day. Write the date of death as ", "That is not a date. Write the date of death as "
+		for typed, says := range map[string][2]string{"31.02.1999": {day, deathDay}, "1999-13": {day, deathDay}, "in spring": {none, noDeath}} {
+			again := b.send(to[1], a, "birth_date", typed, "deceased", "true", "deceased_on", typed)
+			for i, id := range []string{"birth_date", "deceased_on"} {
+				if got := again.textOf(id + "-problem"); got != says[i]+texts.English.Dates.HintDayFirst {
+					t.Errorf("%s, %s: %q", what, typed, got)
+				}
+			}
+		}
 		f := a.fields()
 		if f["family"] != `Dr. "Ångström" <b>` || f["birth_date"] != "31.02.1999" || f["email"] != "nope" || f["deceased_on"] != "1.2.1999" || f["version"] != page.fields()["version"] || f["id"] != page.fields()["id"] {
 			t.Errorf("%s: what was typed is not kept: %v", what, f)
@@ -143,6 +156,132 @@ func TestErrorsStandBesideTheirFieldsAndWhatWasTypedIsKept(t *testing.T) {
 	}
 }
 
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// textOf is what a paragraph with an id says.
+func (a answer) textOf(id string) string {
+	m := regexp.MustCompile(`(?s)<p class="[a-z]*" id="` + id + `">(.*?)</p>`).FindStringSubmatch(a.body)
+	if m == nil {
+		return ""
+	}
+	return html.UnescapeString(tags.ReplaceAllString(m[1], ""))
+}
+
+var factsPart = regexp.MustCompile(`(?s)<p class="facts">(.*?)</p>`)
+
+// facts is the line that says who a patient is.
+func (a answer) facts() string {
+	m := factsPart.FindStringSubmatch(a.body)
+	if m == nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(m[1], " "))), " ")
+}
+
+// TestTheFormSaysWhoseItIs holds that it is the patient as on record, whatever is typed, in each state of the form, and that nothing
+// of the record is told to whoever sends a form that was never opened: of that the audit would know nothing.
+func TestTheFormSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	s, path := onePatient(t)
+	s.load(patientJSON("p2", "Wexcombe", "Perpetua", "CX-1", "1950-05-05"))
+	path = "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'QX-900'`)
+	other := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'CX-1'`)
+	a, b := s.as("clinician"), s.as("admin")
+	const who = "Quimbleton, Zadok MRN QX-900 Born 25 Dec 1974 "
+	says := func(what string, page answer, status int, want string) {
+		t.Helper()
+		if got := page.facts(); page.status != status || !strings.HasPrefix(got, want) || want == "" && got != "" || want != "" && !strings.Contains(got, "Male Active") {
+			t.Errorf("%s: %d, %q", what, page.status, got)
+		}
+	}
+	page := a.get(path + "/edit")
+	says("the form", page, 200, who)
+	wrong := a.send(path, page, "family", "Larkmoor", "gender", "other", "birth_date", "1.1.1900", "email", "nope")
+	says("with an error", wrong, 422, who)
+	says("with another error", a.send(path, wrong, "email", "nope again"), 422, who)
+	says("with an MRN that is another's", a.send(path, page, "mrn", "CX-1"), 409, who)
+	a.draft(path+"/draft", page, "family", "Larkmoor")
+	says("with a draft", a.get(path+"/edit"), 200, who)
+	if got := b.send(path, b.get(path+"/edit"), "given", "Zebulon", "phone", "555 0222"); got.status != 303 {
+		t.Fatal(got.status)
+	}
+	says("two versions", a.send(path, page, "family", "Larkmoor", "phone", "555 0111"), 409, "Quimbleton, Zebulon MRN QX-900 Born 25 Dec 1974 ")
+	says("a new patient", a.get("/patients/new"), 200, "")
+
+	events := scan[int](s, `SELECT count(*) FROM audit_events`)
+	for what, sealed := range map[string]string{"nothing": "", "made up": "Zadok", "another patient's": a.get(other + "/edit").fields()[subjectField]} {
+		never := a.send(path, page, "version", "2", "email", "nope", subjectField, sealed, "family", "X", "given", "Y", "birth_date", "", "mrn", "")
+		says(what, never, 422, "")
+		if strings.Contains(never.body, "Quimbleton") {
+			t.Errorf("%s: the record is told", what)
+		}
+	}
+	if n := scan[int](s, `SELECT count(*) FROM audit_events WHERE action <> 'patient-open'`) - events; n > 0 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestADraftMarksWhereItDiffersFromTheRecord(t *testing.T) {
+	t.Parallel()
+	s, path := onePatient(t)
+	b := s.as("clinician")
+	b.draft(path+"/draft", b.get(path+"/edit"), "birth_date", "25.12.1974", "phone", "555 0111", "city", "Overby", "deceased", "true")
+	page := b.get(path + "/edit")
+	for id, want := range map[string]string{"birth_date": "", "family": "", "phone": "On record now: 555-0100", "city": "On record now: none", "deceased": "On record now: No, or not known"} {
+		if got := strings.Join(strings.Fields(page.textOf(id+"-note")), " "); got != want {
+			t.Errorf("%s: %q", id, got)
+		}
+	}
+}
+
+func TestWhatIsNotOnRecordIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.load(`{"resourceType":"Patient","id":"1"}` + "\n" + `{"resourceType":"Patient","id":"2","name":[{"family":"Wexcombe"}],"gender":"unknown","birthDate":"1950"}`)
+	bare := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE family IS NULL`)
+	named := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE family IS NOT NULL`)
+	b := s.as("clinician")
+	for path, want := range map[string]string{bare: "No MRN Birth date unknown Sex not recorded Active", named: "No MRN Born 1950 about"} {
+		if got := b.get(path).facts(); !strings.HasPrefix(got, want) {
+			t.Errorf("the page: %q", got)
+		}
+	}
+	wants(t, "one whose sex is said to be unknown", b.get(named), 200, "Sex unknown")
+	recent := strings.Join(strings.Fields(tags.ReplaceAllString(b.get("/patients/recent").main(), " ")), " ")
+	if !strings.Contains(recent, "No MRN Birth date unknown") || !strings.Contains(recent, "No MRN Born 1950") || strings.Contains(recent, "about") { // no age, which the dead do not have
+		t.Errorf("the recent ones: %q", recent)
+	}
+	// One word for what is not there, in the list and in the form; unknown is something else.
+	wants(t, "the list", b.get("/patients"), 200, "<td>Not recorded</td>", "<td>Unknown</td>")
+	wants(t, "the form", b.get(bare+"/edit"), 200, `<option value="" selected>Not recorded</option>`, `<option value="unknown">Unknown</option>`, `<option value="" selected>Active (not recorded)</option>`)
+}
+
+func TestOnlyWhatWentIsStruckOutAndWhatIsNotShownIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.load(`{"resourceType":"Patient","id":"1","name":[{"family":"Wexcombe"}],"telecom":[{"system":"phone","value":"555-0110"},{"system":"phone","value":"555-0113"}],"photo":[{"title":"Xyzzy"}]}`)
+	path := "/patients/" + scan[string](s, `SELECT id::text FROM patients`)
+	b := s.as("clinician")
+	if a := b.send(path, b.get(path+"/edit"), "phone", "555-0111"); a.status != 303 {
+		t.Fatal(a.status)
+	}
+	marked := func(a answer, tag string) (all []string) {
+		for _, m := range regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(a.body, -1) {
+			all = append(all, strings.TrimSpace(tags.ReplaceAllString(m[1], "")))
+		}
+		return all
+	}
+	if page := b.get(path); !slices.Equal(marked(page, "del"), []string{"555-0110"}) || !slices.Equal(marked(page, "ins"), []string{"555-0111"}) {
+		t.Errorf("went: %q, came: %q", marked(page, "del"), marked(page, "ins"))
+	}
+	s.exec(`INSERT INTO patient_conflicts (patient_id, import_id, last_id, resource, resource_sha) SELECT patient_id, 12, 12, replace(resource::text, 'Xyzzy', 'Plugh')::json, '' FROM patient_resources`)
+	page := b.get(path)
+	wants(t, "the conflict", page, 200, "In FHIR it is called: photo.", "Keep what is here")
+	if strings.Contains(page.main(), "<table") || strings.Contains(page.body, "Xyzzy") || strings.Contains(page.body, "Plugh") {
+		t.Error("a table of nothing, or a value that is not shown")
+	}
+}
+
 func TestSomeoneElsesChangeIsShownAndBothAreKept(t *testing.T) {
 	t.Parallel()
 	s, path := onePatient(t)
@@ -153,7 +292,7 @@ func TestSomeoneElsesChangeIsShownAndBothAreKept(t *testing.T) {
 	}
 	got := a.send(path, mine, "phone", "555 0111", "email", "z@ward.invalid")
 	wants(t, "the page", got, 409, "<title>Changed meanwhile", "Someone else changed this patient", "admin", "555 0222", "555 0111", "Netherby",
-		"Changed by both. On record now:", "555 0222</bdi>", "Changed on record meanwhile", `aria-describedby="phone-note"`)
+		"Changed by both. On record now:", "555 0222</span></bdi>", "Changed on record meanwhile", `aria-describedby="phone-note"`)
 	f := got.fields()
 	if f["phone"] != "555 0111" || f["email"] != "z@ward.invalid" || f["city"] != "Netherby" || f["version"] != "2" {
 		t.Errorf("the form holds %v", f)
@@ -177,7 +316,11 @@ func TestANewPatientAndTheOneWhoIsThereAlready(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 	a := b.send("/patients", page, "family", "quimbleton", "given", "Zadok", "birth_date", "25/12/1974", "phone", "555 0199")
-	wants(t, "a likely duplicate", a, 409, "may be on record already", "Quimbleton, Zadok", "QX-900", "25 Dec 1974", `href="`+path+`" target="_blank"`, "Save anyway")
+	wants(t, "a likely duplicate", a, 409, "may be on record already", "Quimbleton, Zadok", "QX-900", "25 Dec 1974", `href="`+path+`" target="_blank"`, "Save anyway", "same name", "same birth date")
+	if strings.Contains(a.body, ">same MRN<") || strings.Contains(a.body, texts.English.Form.LikelyMRN) {
+		t.Error("what was not typed agrees")
+	}
+	wants(t, "an MRN", b.send("/patients", page, "family", "Other", "birth_date", "1974", "mrn", "qx 900"), 409, texts.English.Form.LikelyMRN, `<span class="same">same MRN</span>`)
 	if a.fields()["phone"] != "555 0199" || scan[int](s, `SELECT count(*) FROM patients`) != 1 {
 		t.Error("what was typed is not kept, or was saved")
 	}

@@ -144,7 +144,7 @@ func (f format) sections(d fhir.Detail) []views.Section {
 
 func (f format) changeLines(all []fhir.Difference) (lines []views.ChangeLine) {
 	for _, d := range all {
-		lines = append(lines, views.ChangeLine{Label: f.termAlone(d.Term), Before: f.values(d.Before), After: f.values(d.After)})
+		lines = append(lines, views.ChangeLine{Label: f.termAlone(d.Term), Before: f.values(d.Before), After: f.values(d.After), Elements: strings.Join(d.Elements, ", ")})
 	}
 	return lines
 }

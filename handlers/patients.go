@@ -513,7 +513,22 @@ func sexName(t *texts.Texts, gender string) string {
 	if name := t.Common.Sexes[gender]; name != "" {
 		return name
 	}
-	return t.Common.Sexes["unknown"]
+	return t.Common.NotRecorded
+}
+
+// facts tell a patient from another one of the name, in words also where nothing is on record.
+func (s *Server) facts(f format, p db.Patient) views.Facts {
+	v := views.Facts{MRN: p.MRN, Birth: f.birth(p.BirthDate), Age: s.age(f, p), Sex: sexName(f.t, p.Gender), Status: p.Status}
+	if v.Birth == f.t.Dates.Unknown {
+		v.Birth = ""
+	}
+	switch {
+	case p.Gender == "unknown":
+		v.Sex = f.t.Patient.SexUnknown
+	case v.Sex == f.t.Common.NotRecorded:
+		v.Sex = f.t.Patient.NoSex
+	}
+	return v
 }
 
 func orDash(s string) string {
@@ -531,10 +546,9 @@ func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := s.reader(r)
 	row := s.row(f, p.Patient)
-	v := views.Patient{Page: s.page(r, f.t.Patient.Title, &p.Who), URL: views.PatientPath(p.ID), Name: row.Name, MRN: row.MRN, Birth: row.Birth, Age: row.Age,
-		Sex: row.Sex, Status: row.Status, Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: f.sections(p.Detail),
+	v := views.Patient{Page: s.page(r, f.t.Patient.Title, &p.Who), URL: row.URL, Name: row.Name, Facts: s.facts(f, p.Patient), Updated: row.Updated, UpdatedISO: row.UpdatedISO, Sections: f.sections(p.Detail),
 		Notice: f.t.Patient.Notices[r.URL.Query().Get("notice")]}
-	v.Paper.Subject = strings.Join([]string{row.Name, row.Birth, row.MRN}, " · ")
+	v.Paper.Subject = strings.Join([]string{row.Name, cmp.Or(v.Facts.Birth, f.t.Patient.NoBirth), cmp.Or(v.Facts.MRN, f.t.Patient.NoMRN)}, " · ")
 	v.Namesakes, v.NamesakesURL = s.namesakes(f, p)
 	f.history(&v, p)
 	if p.Role == db.RoleAdmin {

@@ -58,7 +58,7 @@ func TestEveryCodeHasWords(t *testing.T) {
 			t.Errorf("%s: labels %v", l.Tag, l.Form.Labels)
 		}
 		for _, rule := range fhir.Rules {
-			if !strings.HasSuffix(l.Form.Problems[string(rule)], ".") {
+			if !strings.HasSuffix(strings.Replace(l.Form.Problems[string(rule)], "{}", l.Dates.HintDayFirst, 1), ".") {
 				t.Errorf("%s: %q says nothing", l.Tag, rule)
 			}
 		}
@@ -218,7 +218,7 @@ func TestNoEnglishIsLeftOverInSpanish(t *testing.T) {
 	}
 
 	spanish("the page", admin.get(path), 200, "Estado civil", "Teléfono (móvil)", "Quién ha visto a este paciente", "Se registró.", "Número de pasaporte", "7 oct 1958")
-	page := spanish("the form", clinician.get(path+"/edit"), 200, "Apellidos", "Desconocido", "25/12/1974 o 1974-12-25")
+	page := spanish("the form", clinician.get(path+"/edit"), 200, "Apellidos", "Desconocido", `25/12/1974</span> o <span class="whole">1974-12-25`)
 	spanish("the empty form", clinician.get("/patients/new"), 200, "Guardar el nuevo paciente")
 	spanish("its problems", clinician.send(path, page, "family", "a\tb", "given", strings.Repeat("a", 201), "birth_date", "1849", "gender", "x", "mrn", strings.Repeat("1", 101), "phone", "x",
 		"email", "x", "active", "x", "deceased", "", "deceased_on", "2020"), 422, "Compruebe el año", "Elija «Sí»", "Revise algunos campos")

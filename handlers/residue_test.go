@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"chartroom/db"
+	"chartroom/views/texts"
 )
 
 // canaries are marked values, and where each was found: they must stay nowhere.
@@ -236,9 +237,16 @@ func (s *site) residue(p *tape, patient, secrets canaries) (all []string) {
 		for _, m := range addresses.FindAllStringSubmatch(e.answered, -1) {
 			note("an address on "+where, m[1], patient, inAddresses)
 		}
-		others := canaries{} // of what did not come with the request itself
+		others := canaries{} // of what did not come with the request itself, typed or sealed
+		typed, _ := url.ParseQuery(e.sent)
+		came := fmt.Sprint(typed)
+		if subject := s.drafts.openSubject(typed.Get(subjectField), strings.TrimPrefix(e.line, "POST /patients/")); subject != nil {
+			f := s.format
+			f.t = &texts.English
+			came += fmt.Sprint(*subject, f.birth(subject.BirthDate))
+		}
 		for what, mark := range patient {
-			if typed, _ := url.ParseQuery(e.sent); !strings.Contains(strings.ToLower(fmt.Sprint(typed)), strings.ToLower(mark)) {
+			if !strings.Contains(strings.ToLower(came), strings.ToLower(mark)) {
 				others[what] = mark
 			}
 		}

@@ -76,7 +76,7 @@ func TestAPatientsPageSaysThatOthersHaveTheName(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("1", "García", "José", "A1", "1974-12-25") + patientJSON("2", "GARCIA", "jose", "A2", "1975") + patientJSON("3", "Smith", "James", "A3", "2001-02-03"))
-	b := s.as(db.RoleViewer)
+	b := s.as(db.RoleClinician)
 	open := func(mrn string, header ...string) answer {
 		return b.get("/patients/"+scan[string](s, `SELECT id::text FROM patients WHERE mrn = $1`, mrn), header...)
 	}
@@ -87,6 +87,9 @@ func TestAPatientsPageSaysThatOthersHaveTheName(t *testing.T) {
 		m := regexp.MustCompile(`Another patient has this name\. Check the birth date, or <a href="(/patients\?list=[^"]+)">show both</a>\.`).FindStringSubmatch(a.body)
 		if m == nil {
 			t.Fatalf("%s: %.2000s", what, a.body)
+		}
+		if !regexp.MustCompile(`(?s)<p class="facts">.*?</p>\s*<p class="note look namesakes">`).MatchString(a.body) || what == "page" && strings.Index(a.body, "namesakes") > strings.Index(a.body, "/edit") {
+			t.Errorf("%s: it does not stand under who the patient is, before what can be done", what)
 		}
 		if to := b.get(html.UnescapeString(m[1])); len(to.names()) != 2 || strings.Contains(strings.ToLower(m[1]), "garc") {
 			t.Errorf("%s: %s leads to %q", what, m[1], to.names())

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"chartroom/db"
+	"chartroom/db/fhir"
 	"chartroom/views"
 	"chartroom/views/texts"
 )
@@ -110,7 +111,7 @@ func userProblem(t *texts.Texts, err error) (field, said string) {
 	case errors.Is(err, db.ErrUserTaken):
 		return "username", t.Users.Taken
 	case errors.Is(err, db.ErrUserEmail):
-		return "email", t.Users.BadEmail
+		return "email", t.Form.Problems[string(fhir.RuleEmail)]
 	case errors.Is(err, db.ErrUserRole):
 		return "role", t.Users.BadRole(roles(t))
 	case errors.Is(err, db.ErrLastAdmin):

@@ -233,7 +233,7 @@ func TestUsersThatCannotBeCreated(t *testing.T) {
 		"a space":    {"zoe ", "", "viewer", "which nobody would see"},
 		"a control":  {"zo\te", "", "viewer", "cannot be typed"},
 		"long":       {strings.Repeat("z", 256), "", "viewer", "1 to 255"},
-		"no mail":    {"zoe", "zoe", "viewer", "That is no e-mail address"},
+		"no mail":    {"zoe", "zoe", "viewer", "Write one e-mail address like name@example.org, without spaces."},
 		"no role":    {"zoe", "", "owner", "The role must be one of"},
 	} {
 		a := b.give("/admin/users", "username", try[0], "email", try[1], "role", try[2])

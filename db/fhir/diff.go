@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,10 +17,11 @@ import (
 type Difference struct {
 	Term          Term
 	Before, After []Value
+	Elements      []string // of KindOther: which of the resource's elements differ, by FHIR's names
 }
 
 // Diff tells a person what differs between two versions of a Patient, in the order of the page. Of a social security
-// number it shows what the page shows. What is not shown is one last Difference of KindOther, without lines. It
+// number it shows what the page shows. What is not shown is one last Difference of KindOther, without lines: it names elements. It
 // passes over what is about the copy and not about the patient: meta.versionId, meta.lastUpdated, and a narrative that a
 // program wrote. How the JSON is written makes no difference. It takes whatever Parse accepts.
 func Diff(before, after []byte) ([]Difference, error) {
@@ -32,7 +34,7 @@ func Diff(before, after []byte) ([]Difference, error) {
 		return nil, fmt.Errorf("the version after: %w", err)
 	}
 	var all []Difference
-	hidden := false
+	var hidden []string
 	known := map[string]bool{}
 	for _, s := range sections {
 		told := compare(s.read(old.object), s.read(now.object))
@@ -40,15 +42,39 @@ func Diff(before, after []byte) ([]Difference, error) {
 		for _, key := range s.keys {
 			known[key] = true
 		}
-		hidden = hidden || s.hides(old, now, len(told) > 0)
+		hidden = append(hidden, s.hides(old, now, len(told) > 0)...)
 	}
 	rest := func(key string, _ any) bool { return known[key] }
 	maps.DeleteFunc(old.tree, rest)
 	maps.DeleteFunc(now.tree, rest)
-	if hidden || !reflect.DeepEqual(old.tree, now.tree) {
-		all = append(all, Difference{Term: Term{Kind: KindOther}})
+	for key, value := range old.tree {
+		if other, there := now.tree[key]; !there || !reflect.DeepEqual(value, other) {
+			hidden = append(hidden, key)
+		}
+	}
+	for key := range now.tree {
+		if _, there := old.tree[key]; !there {
+			hidden = append(hidden, key)
+		}
+	}
+	if len(hidden) > 0 {
+		all = append(all, Difference{Term: Term{Kind: KindOther}, Elements: elements(hidden)})
 	}
 	return all, nil
+}
+
+// elementName is how FHIR's names are written. A key that is none is not said: it could be anything.
+var elementName = regexp.MustCompile(`^[a-z][A-Za-z]{1,40}$`)
+
+// elements are the names behind keys, in the order of the alphabet; beside a value's key stands one with _ for its extensions.
+func elements(keys []string) (names []string) {
+	for _, key := range keys {
+		if key = strings.TrimPrefix(key, "_"); elementName.MatchString(key) {
+			names = append(names, key)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // version is a resource as the page reads it and as JSON.
@@ -176,19 +202,22 @@ func compare(before, after []Labelled) []Difference {
 	})
 }
 
-// hides says whether the section differs in more than is told. When nothing is told, any difference is more; else those
-// in members that are never shown.
-func (s section) hides(before, after version, told bool) bool {
+// hides gives the keys in which the section differs in more than is told. When nothing is told, any difference is more; else
+// those in members that are never shown.
+func (s section) hides(before, after version, told bool) (keys []string) {
 	for _, key := range s.keys {
 		a, b := before.tree[key], after.tree[key]
 		if told {
 			a, b = s.unspoken(plural(a)), s.unspoken(plural(b))
 		}
 		if !reflect.DeepEqual(a, b) {
-			return true
+			keys = append(keys, key)
 		}
 	}
-	return slices.Contains(s.keys, "identifier") && behindMask(before.object.socials(), after.object.socials())
+	if slices.Contains(s.keys, "identifier") && behindMask(before.object.socials(), after.object.socials()) {
+		keys = append(keys, "identifier")
+	}
+	return keys
 }
 
 // plural leaves out what has nothing below it: when something is told of that, all is.

@@ -9,11 +9,12 @@ import (
 type toldDifference struct {
 	Label         string
 	Before, After []string
+	Elements      []string
 }
 
 func tellDiff(list []Difference) (all []toldDifference) {
 	for _, d := range list {
-		all = append(all, toldDifference{tellTerm(d.Term), tellValues(d.Before), tellValues(d.After)})
+		all = append(all, toldDifference{tellTerm(d.Term), tellValues(d.Before), tellValues(d.After), d.Elements})
 	}
 	return all
 }
@@ -28,12 +29,12 @@ func mustDiff(t *testing.T, before, after string) []toldDifference {
 }
 
 func differs(label string, before, after []string) toldDifference {
-	return toldDifference{label, before, after}
+	return toldDifference{Label: label, Before: before, After: after}
 }
 
 func TestDiff(t *testing.T) {
 	s := func(lines ...string) []string { return lines }
-	other := toldDifference{Label: "other"}
+	other := func(elements ...string) toldDifference { return toldDifference{Label: "other", Elements: elements} }
 	for _, c := range []struct {
 		promise, before, after string
 		want                   []toldDifference
@@ -53,17 +54,20 @@ func TestDiff(t *testing.T) {
 		{"the time of birth", `"_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthTime","valueDateTime":"2025-11-02T04:17:00Z"}]}`, `"_birthDate":null`,
 			[]toldDifference{differs("birthTime", s("date:2025-11-02T04:17:00Z"), nil)}},
 		{"a code beside the same words is not told", `"maritalStatus":{"text":"Married"},"identifier":[{"type":{"text":"Chart"},"value":"1"}]`,
-			`"maritalStatus":{"text":"Married","coding":[{"code":"M"}]},"identifier":[{"type":{"text":"chart","coding":[{"code":"MR"}]},"value":"1"}]`, []toldDifference{other}},
-		{"what has no words", `"photo":[{"url":"x"}]`, `"photo":[{"url":"y"}]`, []toldDifference{other}},
-		{"what is never shown of what is shown", `"address":[{"city":"C","district":"K"}]`, `"address":[{"city":"D"}]`, []toldDifference{differs("address", s("C"), s("D")), other}},
-		{"an order", `"name":[{"family":"A","use":"usual"},{"family":"B","use":"old"}]`, `"name":[{"family":"B","use":"old"},{"family":"A","use":"usual"}]`, []toldDifference{other}},
-		{"a number as it is written", `"extension":[{"url":"x","valueDecimal":1.0}]`, `"extension":[{"url":"x","valueDecimal":1.00}]`, []toldDifference{other}},
+			`"maritalStatus":{"text":"Married","coding":[{"code":"M"}]},"identifier":[{"type":{"text":"chart","coding":[{"code":"MR"}]},"value":"1"}]`, []toldDifference{other("identifier", "maritalStatus")}},
+		{"what has no words", `"photo":[{"url":"x"}]`, `"photo":[{"url":"y"}]`, []toldDifference{other("photo")}},
+		{"several of them", `"photo":[{"url":"x"}],"link":[],"birthDate":"1974","_birthDate":{"id":"1"}`, `"contained":[],"birthDate":"1974","_birthDate":{"id":"2"},"An entry, 1974":1`,
+			[]toldDifference{other("birthDate", "contained", "link", "photo")}},
+		{"a key that is none of FHIR's names is not said", `"An entry, 1974":1`, `"An entry, 1974":2`, []toldDifference{other()}},
+		{"what is never shown of what is shown", `"address":[{"city":"C","district":"K"}]`, `"address":[{"city":"D"}]`, []toldDifference{differs("address", s("C"), s("D")), other("address")}},
+		{"an order", `"name":[{"family":"A","use":"usual"},{"family":"B","use":"old"}]`, `"name":[{"family":"B","use":"old"},{"family":"A","use":"usual"}]`, []toldDifference{other("name")}},
+		{"a number as it is written", `"extension":[{"url":"x","valueDecimal":1.0}]`, `"extension":[{"url":"x","valueDecimal":1.00}]`, []toldDifference{other("extension")}},
 		{"a social security number shows its end", `"identifier":[{"system":"http://hl7.org/fhir/sid/us-ssn","value":"000-12-3456"}]`, `"identifier":[{"system":"http://hl7.org/fhir/sid/us-ssn","value":"000-12-3457"}]`,
 			[]toldDifference{differs("identifier/=SS", s("•••-••-3456"), s("•••-••-3457"))}},
 		{"or that there is more", `"identifier":[{"value":"1"},{"system":"http://hl7.org/fhir/sid/us-ssn","value":"000-12-3456"}]`, `"identifier":[{"value":"2"},{"system":"http://hl7.org/fhir/sid/us-ssn","value":"999-12-3456"}]`,
-			[]toldDifference{differs("identifier", s("1"), s("2")), other}},
+			[]toldDifference{differs("identifier", s("1"), s("2")), other("identifier")}},
 		{"what is about the copy", `"meta":{"versionId":"1","lastUpdated":"x"},"text":{"status":"generated","div":"<p>1</p>"}`, `"meta":{"versionId":"2"}`, nil},
-		{"but not a narrative by a person", `"text":{"status":"additional","div":"<p>1</p>"},"meta":{"tag":[]}`, `"meta":{"tag":[]}`, []toldDifference{other}},
+		{"but not a narrative by a person", `"text":{"status":"additional","div":"<p>1</p>"},"meta":{"tag":[]}`, `"meta":{"tag":[]}`, []toldDifference{other("text")}},
 	} {
 		got := mustDiff(t, c.before, c.after)
 		if !reflect.DeepEqual(got, c.want) {

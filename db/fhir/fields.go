@@ -166,6 +166,7 @@ const (
 	RuleLength       Rule = "length"             // MaxField
 	RuleControl      Rule = "control characters" // such as tabs
 	RuleBirthDate    Rule = "birth date"
+	RuleBirthDay     Rule = "birth day" // it is written as a date, and the calendar has no such day
 	RuleBirthFuture  Rule = "birth in the future"
 	RuleBirthYear    Rule = "birth year" // FirstYear
 	RuleGender       Rule = "gender"
@@ -176,14 +177,15 @@ const (
 	RuleEmailLength  Rule = "email length" // MaxEmail
 	RuleActive       Rule = "active"
 	RuleDeath        Rule = "death"
+	RuleDeathDay     Rule = "death day" // as with the birth
 	RuleDeathFuture  Rule = "death in the future"
 	RuleDeathFirst   Rule = "death before birth"
 	RuleDeathWithout Rule = "date of death without death" // which only a form can hold
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleKnownBy, RuleLength, RuleControl, RuleBirthDate, RuleBirthFuture, RuleBirthYear, RuleGender, RuleMRNLength, RulePhone,
-	RulePhoneLength, RuleEmail, RuleEmailLength, RuleActive, RuleDeath, RuleDeathFuture, RuleDeathFirst, RuleDeathWithout}
+var Rules = []Rule{RuleKnownBy, RuleLength, RuleControl, RuleBirthDate, RuleBirthDay, RuleBirthFuture, RuleBirthYear, RuleGender, RuleMRNLength, RulePhone,
+	RulePhoneLength, RuleEmail, RuleEmailLength, RuleActive, RuleDeath, RuleDeathDay, RuleDeathFuture, RuleDeathFirst, RuleDeathWithout}
 
 // Limits of Check, in characters.
 const (
@@ -278,6 +280,8 @@ func (f Fields) rule(name, value string, today time.Time) Rule {
 
 func checkBirthDate(date string, today time.Time) Rule {
 	switch {
+	case !isDate(date) && dateLike.MatchString(date):
+		return RuleBirthDay
 	case !isDate(date):
 		return RuleBirthDate
 	case isAfter(date, today):
@@ -298,7 +302,10 @@ func checkDeceased(when, birth string, today time.Time) Rule {
 		return ""
 	}
 	day, ok := dayOf(when, today.Location())
-	if !ok {
+	switch {
+	case !ok && dateLike.MatchString(when):
+		return RuleDeathDay
+	case !ok:
 		return RuleDeath
 	}
 	if isAfter(day, today) {
@@ -310,6 +317,9 @@ func checkDeceased(when, birth string, today time.Time) Rule {
 	}
 	return ""
 }
+
+// dateLike is what is written like FHIR's date, whether the calendar has that day or not.
+var dateLike = regexp.MustCompile(`^\d{4}(-\d\d(-\d\d)?)?$`)
 
 // dateTime is FHIR's with a time; time.Parse lets a little more through.
 var dateTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)

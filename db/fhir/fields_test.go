@@ -101,8 +101,12 @@ func TestCheckSaysWhichRule(t *testing.T) {
 		}
 	}
 	refuse("Family", RuleKnownBy, func(f *Fields) { *f = Fields{} })
-	for _, s := range []string{"25.12.1974", "1974-13", "1973-02-29", "74", "1974-12-25T10:00:00Z", "0000"} {
+	for _, s := range []string{"25.12.1974", "74", "1974-12-25T10:00:00Z", "1974-1-5"} {
 		refuse("BirthDate", RuleBirthDate, func(f *Fields) { f.BirthDate = s })
+	}
+	for _, s := range []string{"1974-13", "1973-02-29", "0000"} {
+		refuse("BirthDate", RuleBirthDay, func(f *Fields) { f.BirthDate = s })
+		refuse("Deceased", RuleDeathDay, func(f *Fields) { f.Deceased = s })
 	}
 	for _, s := range []string{"2025-03-10", "2025-04", "2026"} {
 		refuse("BirthDate", RuleBirthFuture, func(f *Fields) { f.BirthDate = s })

@@ -7,12 +7,13 @@ var English = Texts{
 	Tag: "en", Name: "English",
 
 	Common: Common{
-		ErrorTitle: func(title string) string { return "Error: " + title },
-		Thousands:  ",",
-		Roles:      map[string]string{"viewer": "Viewer", "clinician": "Clinician", "admin": "Administrator"},
-		Sexes:      map[string]string{"male": "Male", "female": "Female", "other": "Other", "unknown": "Unknown"},
-		Statuses:   map[string]string{"active": "Active", "inactive": "Inactive", "deceased": "Deceased"},
-		Cancel:     "Cancel",
+		ErrorTitle:  func(title string) string { return "Error: " + title },
+		Thousands:   ",",
+		Roles:       map[string]string{"viewer": "Viewer", "clinician": "Clinician", "admin": "Administrator"},
+		Sexes:       map[string]string{"male": "Male", "female": "Female", "other": "Other", "unknown": "Unknown"},
+		NotRecorded: "Not recorded",
+		Statuses:    map[string]string{"active": "Active", "inactive": "Inactive", "deceased": "Deceased"},
+		Cancel:      "Cancel",
 	},
 
 	Dates: Dates{
@@ -196,7 +197,6 @@ var English = Texts{
 		},
 		LastAdmin: "This is the last administrator: make another user one first.",
 		Taken:     "There is already a user with this name or e-mail address.", Off: "This user is disabled: enable them first.",
-		BadEmail:   "That is no e-mail address, such as name@clinic.example.",
 		BadRole:    func(roles string) string { return "The role must be one of " + roles + "." },
 		NameLength: "The user name must have 1 to 255 bytes.", NameNotText: "The user name holds characters that cannot be typed.",
 		NameSpaces: "The user name begins or ends with a space, which nobody would see.",
@@ -261,6 +261,7 @@ var English = Texts{
 
 	Patient: Patient{
 		Title: "Patient", Back: "All patients", Edit: "Edit", MRN: "MRN", Born: "Born", Updated: "Last updated",
+		NoMRN: "No MRN", NoBirth: "Birth date unknown", NoSex: "Sex not recorded", SexUnknown: "Sex unknown",
 		Names: "Names", Identifiers: "Identifiers", Telecoms: "Phone and e-mail", Addresses: "Addresses", Contacts: "Contacts", Details: "Further details",
 		NoName: "No name on record.", NoIdentifier: "No identifier on record.", NoTelecom: "No phone or e-mail on record.",
 		NoAddress: "No address on record.", NoContact: "No contact person on record.", NoDetails: "Nothing further on record.",
@@ -311,14 +312,15 @@ var English = Texts{
 			"city": "City", "state": "State or region", "country": "Country", "active": "Record", "deceased": "Deceased",
 			"deceased_on": "Date of death, if known"},
 		LineHint: "Further lines after a comma.", ActiveHint: "Inactive instead of deleted: the patient stays on record and can be found.",
-		NotSaid: "Not said", NotDead: "No, or not known", Yes: "Yes",
+		ActiveNotRecorded: "Active (not recorded)", NotDead: "No, or not known", Yes: "Yes",
 		DeadSince: func(date string) string { return "Yes, " + date },
 		None:      "none",
 		Problems: map[string]string{
 			"known by":                    `Write a family name or a given name. If nobody knows the name, write "Unknown" or give a medical record number.`,
 			"length":                      "Write at most 200 characters.",
 			"control characters":          "Leave out control characters, such as tabs and line breaks.",
-			"birth date":                  "Write the birth date as 1974-12-25, 1974-12 or 1974. It must be a day that the calendar has.",
+			"birth date":                  "That is not a date. Write the birth date as {}",
+			"birth day":                   "The calendar has no such day. Write the birth date as {}",
 			"birth in the future":         "Write a birth date that is not in the future.",
 			"birth year":                  "Check the year: the birth date is before 1850.",
 			"gender":                      "Choose one of male, female, other and unknown.",
@@ -328,7 +330,8 @@ var English = Texts{
 			"email":                       "Write one e-mail address like name@example.org, without spaces.",
 			"email length":                "Write an e-mail address of at most 254 characters.",
 			"active":                      "Choose active or inactive.",
-			"death":                       "Write the date of death as 2024-03-09, 2024-03 or 2024.",
+			"death":                       "That is not a date. Write the date of death as {}",
+			"death day":                   "The calendar has no such day. Write the date of death as {}",
 			"death in the future":         "Write a date of death that is not in the future.",
 			"death before birth":          "Write a date of death that is not before the birth date.",
 			"date of death without death": `There is a date of death. Choose "Yes" for deceased, or remove the date.`,
@@ -348,10 +351,13 @@ var English = Texts{
 		NewerSave:  "Then save.",
 		NewerTable: "What changed on both sides", Field: "Field", Now: "Now on record", Typed: "What you typed", ChangedBy: "Changed by",
 		Both: "both", You: "you",
+		Untouched: "not changed by you", NoteUnsaved: "On record now:",
 		NoteBoth: "Changed by both. On record now:", NoteTheirs: "Changed on record meanwhile; taken over here.",
 		LikelyHeading: "This patient may be on record already. Nothing was saved yet.",
 		LikelyIntro:   "Look at those with the same name and birth date, or the same MRN. Each opens in a new tab; this form stays.",
 		LikelyTable:   "Likely the same patient",
+		LikelyMRN:     "The MRN that you typed is another patient’s already.",
+		SameName:      "same name", SameBirth: "same birth date", SameMRN: "same MRN",
 	},
 
 	History: History{
@@ -359,7 +365,8 @@ var English = Texts{
 		Version: func(number string) string { return "version " + number },
 		Nothing: "Nothing that this page shows was changed.", First: "Put on record.",
 		Unknown: "What was changed here, and before, is not on record.",
-		Changed: "changed", From: "from", To: "to",
+		Changed: "changed", ChangedIn: func(elements string) string { return "changed (in FHIR: " + elements + ")" },
+		From: "from", To: "to",
 		Import:     func(number string) string { return "Import " + number },
 		FromImport: func(number string) string { return ", from import " + number },
 		NoAuthor:   "Not recorded",
@@ -369,7 +376,13 @@ var English = Texts{
 		},
 		ConflictDecide: "Choose which of the two stays. If you take the imported data, what is here remains in the history.",
 		ConflictWait:   "Someone who may change patients has to choose which of the two stays.",
-		Differs:        "What differs", Here: "Here", Imported: "Imported", DiffersUnseen: "differs in what this page does not show",
+		Differs:        "What differs", Here: "Here", Imported: "Imported",
+		DiffersUnseen: func(elements string) string {
+			if elements == "" {
+				return "The two differ in what this page does not show."
+			}
+			return "The two differ in what this page does not show. In FHIR it is called: " + elements + "."
+		},
 		KeepHere: "Keep what is here", TakeImported: "Take the imported data",
 	},
 

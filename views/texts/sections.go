@@ -2,12 +2,13 @@ package texts
 
 // Common is what many pages say.
 type Common struct {
-	ErrorTitle func(title string) string // of a page that says what is wrong (WCAG 2.4.2)
-	Thousands  string                    // between groups of three digits
-	Roles      map[string]string         // by users.role
-	Sexes      map[string]string         // by FHIR's administrative gender
-	Statuses   map[string]string         // by patients.status
-	Cancel     string
+	ErrorTitle  func(title string) string // of a page that says what is wrong (WCAG 2.4.2)
+	Thousands   string                    // between groups of three digits
+	Roles       map[string]string         // by users.role
+	Sexes       map[string]string         // by FHIR's administrative gender
+	NotRecorded string                    // of a sex about which nothing is said; one that is said to be unknown is in Sexes
+	Statuses    map[string]string         // by patients.status
+	Cancel      string
 }
 
 // Dates are the words within dates and lengths of time.
@@ -118,6 +119,7 @@ type List struct {
 type Patient struct {
 	Title, Back, Edit                                                string
 	MRN, Born                                                        string // before the value
+	NoMRN, NoBirth, NoSex, SexUnknown                                string // instead of it
 	Updated                                                          string // before the time
 	Names, Identifiers, Telecoms, Addresses, Contacts, Details       string // headings
 	NoName, NoIdentifier, NoTelecom, NoAddress, NoContact, NoDetails string
@@ -139,36 +141,41 @@ type Form struct {
 	Person, Address, Status                             string
 	Labels                                              map[string]string // by db.Field.Key; deceased_on is the date of death
 	LineHint, ActiveHint                                string
-	NotSaid, NotDead, Yes                               string // choices
+	ActiveNotRecorded, NotDead, Yes                     string // choices
 	DeadSince                                           func(date string) string
 	None                                                string            // where there is no value
-	Problems                                            map[string]string // by fhir.Rule
+	Problems                                            map[string]string // by fhir.Rule; {} is what can be typed as a date
 	OneProblem, SomeProblems                            string
 	Failure                                             func(request string) string // why nothing can be saved now
 	DraftBefore, DraftAfter                             string                      // around the time
 	DraftIntro, DraftStale, DraftDiscard                string
 	NewerHeading, NewerBy, NewerAt, NewerThen, NewerAsk string // around who it was and when
 	NewerSave                                           string
-	NewerTable, Field, Now, Typed, ChangedBy, Both, You string
+	NewerTable, Field, Now, Typed, ChangedBy, Both, You string // ChangedBy stands before who it was
+	Untouched                                           string // instead of what was typed
+	NoteUnsaved                                         string // before what is on record
 	NoteBoth                                            string // before what is on record
 	NoteTheirs                                          string
-	LikelyHeading, LikelyIntro, LikelyTable             string
+	LikelyHeading, LikelyIntro, LikelyTable, LikelyMRN  string
+	SameName, SameBirth, SameMRN                        string // marks what agrees
 }
 
 // History is what was changed in a patient.
 type History struct {
-	Heading, Earlier, Older                string
-	Version                                func(number string) string
-	Nothing, First, Unknown                string // said instead of changes
-	Changed                                string
-	From, To                               string                     // before the values, for those who hear the page
-	Import, FromImport                     func(number string) string // who made a version
-	NoAuthor                               string
-	Conflict, ConflictCame                 string
-	ConflictImport                         func(number string) string // behind the time
-	ConflictDecide, ConflictWait           string
-	Differs, Here, Imported, DiffersUnseen string
-	KeepHere, TakeImported                 string
+	Heading, Earlier, Older      string
+	Version                      func(number string) string
+	Nothing, First, Unknown      string // said instead of changes
+	Changed                      string
+	ChangedIn                    func(elements string) string // of what is not shown, by FHIR's names
+	From, To                     string                       // before the values, for those who hear the page
+	Import, FromImport           func(number string) string   // who made a version
+	NoAuthor                     string
+	Conflict, ConflictCame       string
+	ConflictImport               func(number string) string // behind the time
+	ConflictDecide, ConflictWait string
+	Differs, Here, Imported      string
+	DiffersUnseen                func(elements string) string // by FHIR's names; none where these are no names
+	KeepHere, TakeImported       string
 }
 
 // Account is one's own page, and what the page of another user has like it.
@@ -255,7 +262,7 @@ type Users struct {
 	SignedInAt, SignOut                 string
 	Did, AllDid                         string
 	Notices                             map[string]string
-	LastAdmin, Taken, Off, BadEmail     string
+	LastAdmin, Taken, Off               string
 	BadRole                             func(roles string) string
 	NameLength, NameNotText, NameSpaces string
 }

@@ -7,12 +7,13 @@ var Spanish = Texts{
 	Tag: "es", Name: "Español",
 
 	Common: Common{
-		ErrorTitle: func(title string) string { return "Error: " + title },
-		Thousands:  "\u202f", // the Real Academia's: a point or a comma is read as the other one somewhere
-		Roles:      map[string]string{"viewer": "Solo lectura", "clinician": "Personal clínico", "admin": "Administración"},
-		Sexes:      map[string]string{"male": "Masculino", "female": "Femenino", "other": "Otro", "unknown": "Desconocido"},
-		Statuses:   map[string]string{"active": "Activo", "inactive": "Inactivo", "deceased": "Fallecido"},
-		Cancel:     "Cancelar",
+		ErrorTitle:  func(title string) string { return "Error: " + title },
+		Thousands:   "\u202f", // the Real Academia's: a point or a comma is read as the other one somewhere
+		Roles:       map[string]string{"viewer": "Solo lectura", "clinician": "Personal clínico", "admin": "Administración"},
+		Sexes:       map[string]string{"male": "Masculino", "female": "Femenino", "other": "Otro", "unknown": "Desconocido"},
+		NotRecorded: "No consta",
+		Statuses:    map[string]string{"active": "Activo", "inactive": "Inactivo", "deceased": "Fallecido"},
+		Cancel:      "Cancelar",
 	},
 
 	Dates: Dates{
@@ -200,7 +201,6 @@ var Spanish = Texts{
 		},
 		LastAdmin: "Es el último usuario con el rol de administración: dé antes ese rol a otro.",
 		Taken:     "Ya hay un usuario con este nombre o correo electrónico.", Off: "Este usuario está deshabilitado: habilítelo primero.",
-		BadEmail:   "Eso no es un correo electrónico, como nombre@clinica.example.",
 		BadRole:    func(roles string) string { return "El rol debe ser uno de estos: " + roles + "." },
 		NameLength: "El nombre de usuario debe tener de 1 a 255 bytes.", NameNotText: "El nombre de usuario contiene caracteres que no se pueden escribir.",
 		NameSpaces: "El nombre de usuario empieza o termina con un espacio, que nadie vería.",
@@ -265,6 +265,7 @@ var Spanish = Texts{
 
 	Patient: Patient{
 		Title: "Paciente", Back: "Todos los pacientes", Edit: "Editar", MRN: "N.º de historia", Born: "Nacimiento:", Updated: "Última actualización:",
+		NoMRN: "Sin n.º de historia", NoBirth: "Fecha de nacimiento desconocida", NoSex: "Sexo: no consta", SexUnknown: "Sexo desconocido",
 		Names: "Nombres", Identifiers: "Identificadores", Telecoms: "Teléfono y correo electrónico", Addresses: "Direcciones", Contacts: "Contactos",
 		Details: "Otros datos",
 		NoName:  "No consta ningún nombre.", NoIdentifier: "No consta ningún identificador.", NoTelecom: "No consta ningún teléfono ni correo electrónico.",
@@ -318,24 +319,26 @@ var Spanish = Texts{
 			"city": "Ciudad", "state": "Estado, provincia o región", "country": "País", "active": "Estado de la ficha", "deceased": "Fallecido",
 			"deceased_on": "Fecha de fallecimiento, si se sabe"},
 		LineHint: "Las demás líneas, separadas por una coma.", ActiveHint: "Inactivo en lugar de borrado: el paciente sigue registrado y se le puede encontrar.",
-		NotSaid: "No consta", NotDead: "No, o no se sabe", Yes: "Sí",
+		ActiveNotRecorded: "Activo (no consta)", NotDead: "No, o no se sabe", Yes: "Sí",
 		DeadSince: func(date string) string { return "Sí, " + date },
 		None:      "sin datos",
 		Problems: map[string]string{
 			"known by":                    "Escriba un apellido o un nombre de pila. Si nadie sabe el nombre, escriba «Desconocido» o indique un número de historia clínica.",
 			"length":                      "Escriba como máximo 200 caracteres.",
 			"control characters":          "Quite los caracteres de control, como tabulaciones y saltos de línea.",
-			"birth date":                  "Escriba la fecha de nacimiento como 1974-12-25, 1974-12 o 1974. Debe ser un día que exista en el calendario.",
+			"birth date":                  "Eso no es una fecha. Escriba la fecha de nacimiento como {}",
+			"birth day":                   "Ese día no existe en el calendario. Escriba la fecha de nacimiento como {}",
 			"birth in the future":         "Escriba una fecha de nacimiento que no esté en el futuro.",
 			"birth year":                  "Compruebe el año: la fecha de nacimiento es anterior a 1850.",
 			"gender":                      "Elija masculino, femenino, otro o desconocido.",
 			"mrn length":                  "Escriba un número de historia clínica de 100 caracteres como máximo.",
 			"phone":                       "Escriba el teléfono solo con dígitos, espacios y + ( ) - . /; una extensión, como ext 12.",
 			"phone length":                "Escriba un teléfono de al menos 3 dígitos y 40 caracteres como máximo.",
-			"email":                       "Escriba una sola dirección de correo electrónico como name@example.org, sin espacios.",
+			"email":                       "Escriba una sola dirección de correo electrónico como nombre@example.org, sin espacios.",
 			"email length":                "Escriba una dirección de correo electrónico de 254 caracteres como máximo.",
 			"active":                      "Elija activo o inactivo.",
-			"death":                       "Escriba la fecha de fallecimiento como 2024-03-09, 2024-03 o 2024.",
+			"death":                       "Eso no es una fecha. Escriba la fecha de fallecimiento como {}",
+			"death day":                   "Ese día no existe en el calendario. Escriba la fecha de fallecimiento como {}",
 			"death in the future":         "Escriba una fecha de fallecimiento que no esté en el futuro.",
 			"death before birth":          "Escriba una fecha de fallecimiento que no sea anterior a la de nacimiento.",
 			"date of death without death": "Hay una fecha de fallecimiento. Elija «Sí» en fallecido, o quite la fecha.",
@@ -355,10 +358,13 @@ var Spanish = Texts{
 		NewerSave:  "Después, guarde.",
 		NewerTable: "Lo que cambió por ambas partes", Field: "Campo", Now: "Registrado ahora", Typed: "Lo que usted escribió", ChangedBy: "Cambiado por",
 		Both: "ambos", You: "usted",
+		Untouched: "sin cambios por su parte", NoteUnsaved: "Registrado ahora:",
 		NoteBoth: "Cambiado por ambos. Registrado ahora:", NoteTheirs: "Cambiado entretanto en la ficha; adoptado aquí.",
 		LikelyHeading: "Puede que este paciente ya esté registrado. Todavía no se ha guardado nada.",
 		LikelyIntro:   "Mire los que tienen el mismo nombre y fecha de nacimiento, o el mismo n.º de historia. Cada uno se abre en otra pestaña; este formulario sigue abierto.",
 		LikelyTable:   "Probablemente el mismo paciente",
+		LikelyMRN:     "El n.º de historia que ha escrito ya es de otro paciente.",
+		SameName:      "mismo nombre", SameBirth: "misma fecha de nacimiento", SameMRN: "mismo n.º de historia",
 	},
 
 	History: History{
@@ -367,7 +373,8 @@ var Spanish = Texts{
 		Version: func(number string) string { return "versión " + number },
 		Nothing: "No cambió nada de lo que muestra esta página.", First: "Se registró.",
 		Unknown: "No consta lo que se cambió aquí ni antes.",
-		Changed: "cambiado", From: "de", To: "a",
+		Changed: "cambiado", ChangedIn: func(elements string) string { return "cambiado (en FHIR: " + elements + ")" },
+		From: "de", To: "a",
 		Import:     func(number string) string { return "Importación " + number },
 		FromImport: func(number string) string { return ", de la importación " + number },
 		NoAuthor:   "No consta",
@@ -377,7 +384,13 @@ var Spanish = Texts{
 		},
 		ConflictDecide: "Elija cuál de los dos queda. Si adopta los datos importados, lo que hay aquí se conserva en el historial.",
 		ConflictWait:   "Alguien que pueda cambiar pacientes debe elegir cuál de los dos queda.",
-		Differs:        "En qué difieren", Here: "Aquí", Imported: "Importado", DiffersUnseen: "difiere en lo que esta página no muestra",
+		Differs:        "En qué difieren", Here: "Aquí", Imported: "Importado",
+		DiffersUnseen: func(elements string) string {
+			if elements == "" {
+				return "Ambos difieren en lo que esta página no muestra."
+			}
+			return "Ambos difieren en lo que esta página no muestra. En FHIR se llama: " + elements + "."
+		},
 		KeepHere: "Conservar lo que hay aquí", TakeImported: "Adoptar los datos importados",
 	},
 
