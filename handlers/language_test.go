@@ -92,7 +92,7 @@ func leftInEnglish(body string) (left []string) {
 
 // wantsSpanish holds an answer to Spanish, and to what it says there.
 // requestNumber is random, and may hold a word.
-var requestNumber = regexp.MustCompile(`(Solicitud|número) [\w-]{12}`)
+var requestNumber = regexp.MustCompile(`(Código de la solicitud:|número) [\w-]{12}`)
 
 func wantsSpanish(t *testing.T, what string, a answer, status int, said ...string) {
 	t.Helper()
@@ -272,7 +272,7 @@ func TestWhatCannotBeIsSaidInSpanish(t *testing.T) {
 	t.Parallel()
 	s := spanishSite(t)
 	b := s.session("viewer")
-	wantsSpanish(t, "an address that is none", b.spanish("/nothing"), 404, texts.Spanish.Errors.NotFound.Heading, "Solicitud ", "Ir a la lista de pacientes")
+	wantsSpanish(t, "an address that is none", b.spanish("/nothing"), 404, texts.Spanish.Errors.NotFound.Heading, "Código de la solicitud: ", "Ir a la lista de pacientes")
 	wantsSpanish(t, "a page for others", b.spanish("/admin/users"), 403, texts.Spanish.Errors.Forbidden.Message)
 	wantsSpanish(t, "another method", b.do("DELETE", "/account", "", "Accept-Language", "es"), 405, texts.Spanish.Errors.Method.Heading)
 	wantsSpanish(t, "an old page", b.do("POST", "/account/email", form("email", ""), "Content-Type", "application/x-www-form-urlencoded", "Accept-Language", "es"), 403, texts.Spanish.Errors.OldPage.Heading)

@@ -97,7 +97,22 @@ func searchProblem(t *texts.Texts, err error) string {
 	return ""
 }
 
-var errBadList = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal {
+// wrongFields are the ids of the fields that such a problem is about, with spaces between them.
+func wrongFields(f db.Filter, err error) string {
+	switch {
+	case errors.Is(err, db.ErrFilterSpan):
+		return "born_from born_to"
+	case errors.Is(err, db.ErrFilterDate) && (db.Filter{BornTo: f.BornTo}).Check() == nil:
+		return "born_from"
+	case errors.Is(err, db.ErrFilterDate) && (db.Filter{BornFrom: f.BornFrom}).Check() == nil:
+		return "born_to"
+	case errors.Is(err, db.ErrFilterDate):
+		return "born_from born_to"
+	}
+	return "q"
+}
+
+var errBadList = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal {
 	return texts.Refusal{Heading: t.List.BadRequest, Message: t.List.BadRequestDo}
 }}
 

@@ -451,7 +451,7 @@ var English = Texts{
 			"user": "user", "action": "action", "patient": "patient", "outcome": "outcome", "time": "time",
 		},
 		Event: "Event", TheEvent: "The event", Number: "Number", Time: "Time", Action: "Action", Detail: "Detail", Stored: "Detail as it is stored",
-		Source: "Where it came from", Client: "Client address", Session: "Session", Request: "Request", Program: "Program",
+		Source: "Where it came from", Client: "Client address", Session: "Session", Request: "Request code", Program: "Program",
 		NoPatients: "None.",
 		Gone:       func(id string) string { return "No longer here: " + id },
 		More: func(n int, number string) string {
@@ -483,18 +483,19 @@ var English = Texts{
 		MRN: "an MRN from its beginning", BirthDate: "a birth date:", Phone: "the last digits of a phone, four at least",
 		Several: "a name together with a year of birth", Misspelt: "a misspelt name: where few are found, patients with similar names follow",
 		Whom: "Whom to ask", WhomNobody: "Ask an administrator of Chartroom.",
-		WhomNotes: "A page that says that something went wrong has a number: it helps them to find out what it was.",
+		WhomNotes: "A page that says that something went wrong has a request code: it helps them to find out what it was.",
 	},
 
 	Errors: Errors{
 		GoToList: "Go to the patient list", ReloadList: "Reload the list",
-		Request: func(id string) string { return "Request " + id },
+		Back:    "Go back to where you were",
+		Request: func(id string) string { return "Request code: " + id },
 
 		Forbidden: Refusal{"Your role does not allow this", "Ask an administrator if you need it for your work."},
 		NotFound:  Refusal{"There is nothing here", "The address may be mistyped, or what it showed is not available to you."},
 		NoData:    Refusal{"Chartroom cannot reach its data right now", "Nothing was lost. Try again in a few seconds."},
 		Failed: Refusal{"Something went wrong",
-			"It was not your doing and has been noted. Try again, or ask for help with the number below."},
+			"It was not your doing and has been noted. Try again, or ask for help with the request code below."},
 		Method:          Refusal{"That is not possible here", "This address does not take such a request."},
 		BadForm:         Refusal{"That form could not be read", "Go back, reload the page and try again."},
 		TooMuch:         Refusal{"That is too much", "The form holds more than this page takes."},
@@ -504,8 +505,8 @@ var English = Texts{
 		BadFormat:       Refusal{"There is no such format", "A list is exported as ndjson or csv."},
 		ExportElsewhere: Refusal{"This download was asked for by another site", "Open the list of patients and export it from there."},
 		OtherExports:    Refusal{"Other exports are under way", "Try again when they are done, in a minute or so."},
-		BadAuditAddress: Refusal{"That audit address is not valid", "Open the audit from the menu and filter it there."},
-		ReadOnly:        "Chartroom is read-only right now",
+		BadAuditAddress: Refusal{"That audit address is not valid", "Open [the audit] and filter it there."},
+		ReadOnly:        "Chartroom is read\u2011only right now", // a hyphen at which no line breaks
 		ReadOnlyUntil: func(until string) string {
 			return "Sign-in is switched off until " + until + ". Nothing was changed. Do this again after that time."
 		},

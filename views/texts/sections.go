@@ -314,10 +314,11 @@ type Errors struct {
 	Request              func(id string) string
 
 	Forbidden, NotFound, NoData, Failed                      Refusal
+	Back                 string // to the page that a form or link was on
 	Method, BadForm, TooMuch, OtherSite, OldPage             Refusal
 	BadListAddress, BadFormat, ExportElsewhere, OtherExports Refusal
-	BadAuditAddress                                          Refusal
-	ReadOnly                                                 string // while sign-in is switched off
+	BadAuditAddress                                          Refusal // a link
+	ReadOnly                                                 string  // while sign-in is switched off
 	ReadOnlyUntil                                            func(until string) string
 }
 

@@ -463,7 +463,7 @@ var Spanish = Texts{
 			"user": "usuario", "action": "acción", "patient": "paciente", "outcome": "resultado", "time": "fecha",
 		},
 		Event: "Evento", TheEvent: "El evento", Number: "Número", Time: "Hora", Action: "Acción", Detail: "Detalle", Stored: "Detalle tal como está almacenado",
-		Source: "De dónde vino", Client: "Dirección del cliente", Session: "Sesión", Request: "Solicitud", Program: "Programa",
+		Source: "De dónde vino", Client: "Dirección del cliente", Session: "Sesión", Request: "Código de la solicitud", Program: "Programa",
 		NoPatients: "Ninguno.",
 		Gone:       func(id string) string { return "Ya no está aquí: " + id },
 		More: func(n int, number string) string {
@@ -495,18 +495,19 @@ var Spanish = Texts{
 		MRN: "un n.º de historia desde el principio", BirthDate: "una fecha de nacimiento:", Phone: "los últimos dígitos de un teléfono, al menos cuatro",
 		Several: "un nombre junto con un año de nacimiento", Misspelt: "un nombre mal escrito: si se encuentran pocos, siguen los pacientes con nombre parecido",
 		Whom: "A quién preguntar", WhomNobody: "Pregunte al personal de administración de Chartroom.",
-		WhomNotes: "Una página que avisa de un error lleva un número: con él se puede averiguar qué pasó.",
+		WhomNotes: "Una página que avisa de un error lleva un código de la solicitud: con él se puede averiguar qué pasó.",
 	},
 
 	Errors: Errors{
 		GoToList: "Ir a la lista de pacientes", ReloadList: "Volver a cargar la lista",
-		Request: func(id string) string { return "Solicitud " + id },
+		Back:    "Volver a donde estaba",
+		Request: func(id string) string { return "Código de la solicitud: " + id },
 
 		Forbidden: Refusal{"Su rol no lo permite", "Si lo necesita para su trabajo, hable con quien administra Chartroom."},
 		NotFound:  Refusal{"Aquí no hay nada", "Puede que la dirección esté mal escrita o que usted no tenga acceso a lo que mostraba."},
 		NoData:    Refusal{"Chartroom no puede acceder a sus datos en este momento", "No se ha perdido nada. Vuelva a intentarlo dentro de unos segundos."},
 		Failed: Refusal{"Algo ha fallado",
-			"No es culpa suya y ha quedado registrado. Vuelva a intentarlo, o pida ayuda con el número que figura abajo."},
+			"No es culpa suya y ha quedado registrado. Vuelva a intentarlo, o pida ayuda con el código de la solicitud que figura abajo."},
 		Method:          Refusal{"Eso no es posible aquí", "Esta dirección no admite una solicitud así."},
 		BadForm:         Refusal{"No se pudo leer el formulario", "Vuelva atrás, recargue la página e inténtelo de nuevo."},
 		TooMuch:         Refusal{"Es demasiado", "El formulario contiene más de lo que admite esta página."},
@@ -516,7 +517,7 @@ var Spanish = Texts{
 		BadFormat:       Refusal{"Ese formato no existe", "Una lista se exporta como ndjson o csv."},
 		ExportElsewhere: Refusal{"Otro sitio ha solicitado esta descarga", "Abra la lista de pacientes y expórtela desde allí."},
 		OtherExports:    Refusal{"Hay otras exportaciones en curso", "Vuelva a intentarlo cuando terminen, dentro de un minuto más o menos."},
-		BadAuditAddress: Refusal{"Esa dirección de auditoría no es válida", "Abra la auditoría desde el menú y fíltrela allí."},
+		BadAuditAddress: Refusal{"Esa dirección de auditoría no es válida", "Abra [la auditoría] y fíltrela allí."},
 		ReadOnly:        "Chartroom es de solo lectura en este momento",
 		ReadOnlyUntil: func(until string) string {
 			return "El inicio de sesión está desactivado hasta el " + until + ". No se ha cambiado nada. Vuelva a hacerlo después de esa hora."
