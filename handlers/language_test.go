@@ -137,7 +137,11 @@ func TestThePagesOfSigningInAreSpanish(t *testing.T) {
 		if kind == "1 second" {
 			continue // it may be over before it is asked for: waiting is tested beside
 		}
-		wantsSpanish(t, kind, b.spanish("/login", "username", "viewer", "password", "wrong"), 429, want, "quien administra Chartroom")
+		a := b.spanish("/login", "username", "viewer", "password", "wrong")
+		wantsSpanish(t, kind, a, 429, want, "quien administra Chartroom")
+		if strings.Contains(a.body, "aria-invalid") { // neither of them is wrong
+			t.Errorf("%s: a field is marked", kind)
+		}
 	}
 	for seconds, want := range map[int][2]string{1: {"1 second", "1 segundo"}, 119: {"119 seconds", "119 segundos"}, 120: {"2 minutes", "2 minutos"}, 121: {"3 minutes", "3 minutos"}} {
 		if en, es := waiting(texts.English.Dates, seconds), waiting(texts.Spanish.Dates, seconds); en != want[0] || es != want[1] {
@@ -152,7 +156,7 @@ func TestThePagesOfTheAccountAreSpanish(t *testing.T) {
 	b := s.session("viewer")
 	s.session("viewer")
 	s.browser().post("/login", "username", "viewer", "password", "wrong")
-	wantsSpanish(t, "the account", b.spanish("/account"), 200, "<title>Cuenta", "Solo lectura", "1 intento fallido", `Revíselos <a href="#sign-ins">más abajo</a>`,
+	wantsSpanish(t, "the account", b.spanish("/account"), 200, "<title>Cuenta", "Solo lectura", "1 intento fallido", `Revíselo <a href="#sign-ins">más abajo</a>`,
 		"Rechazado: contraseña incorrecta", "Dispositivo desconocido", "esta sesión", `aria-label="Cerrar la sesión: Dispositivo desconocido, iniciada el`)
 	for _, kind := range []string{"throttled", "locked", "disabled", "unusable hash"} {
 		if texts.Spanish.Account.Refusals[kind] == "" {

@@ -97,7 +97,9 @@ var English = Texts{
 			}
 			return number + " failed attempts to sign in with your name since you last signed in."
 		},
-		FailuresDo: "Look at them [below]. If that was not you, [change your password] and tell an administrator.",
+		FailuresDo: func(n int) string {
+			return "Look at " + one(n, "it", "them") + " [below]. If that was not you, [change your password] and tell an administrator."
+		},
 		Notices: map[string]string{
 			"password-changed": "Your password was changed; all other sessions were ended.",
 			"email":            "Your e-mail address is saved.",
@@ -158,7 +160,7 @@ var English = Texts{
 
 	Users: Users{
 		New: "New user", Search: "Search by a part of the user name or e-mail address",
-		NoneHolds: "No user name and no e-mail address holds this.", ShowAll: "Show all users", All: "All users",
+		NoneHolds: "No user name and no e-mail address holds this.", ShowAll: "Show all users", All: "All users", First: "First page",
 		Caption: "Users by name", State: "State", LastIn: "Last sign-in", Sessions: "Sessions", Email: "E-mail", Never: "never",
 		Found: func(n int, number string) string {
 			if n == 1 {
@@ -184,9 +186,9 @@ var English = Texts{
 		Disable:     "Disable this user",
 		DisableHint: "They are signed out at once and cannot sign in until somebody enables them again.",
 		Disabled:    "This user is disabled and cannot sign in.",
-		Enable:      "Enable this user", EnableHint: "They can sign in again, with the password that they had.",
+		Enable:      "Enable this user", EnableHint: "Then they can sign in again, with the password that they had.",
 		SignedInAt: "Where they are signed in", SignOut: "Sign them out everywhere",
-		Did: "What this user saw and did", AllDid: "All that is on record about this user",
+		Did: "What this user saw and did", AllDid: "All audit events about this user",
 		Notices: map[string]string{
 			"role":       "The role is changed, from the next request on.",
 			"disabled":   "The user is disabled and signed out everywhere.",
@@ -417,7 +419,7 @@ var English = Texts{
 		Newest:    "Newest", Newer: "Newer", Older: "Older",
 		Export: "Export all events:", ExportFiltered: "Export all events that pass the filters:",
 		When: "When", Who: "Who", Patients: "Patients", Address: "Address",
-		MarkRefused: "refused", MarkDone: "done",
+		MarkRefused: "Refused", MarkDone: "Done",
 		Shell: "shell", Nobody: "nobody known", SignInOff: "nobody: sign-in is off",
 		OfShell: func(name string) string { return name + " (shell)" },
 		Count: func(n int, number string) string {
@@ -513,9 +515,16 @@ var English = Texts{
 	},
 }
 
-func count(n int, one, many string) string {
+func similarNames(n int) string { return one(n, "a similar name", "similar names") }
+
+// one is the word for one of something, or for several.
+func one(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return strconv.Itoa(n) + " " + many
+	return many
+}
+
+func count(n int, singular, plural string) string {
+	return strconv.Itoa(n) + " " + one(n, singular, plural)
 }

@@ -177,7 +177,7 @@ type Account struct {
 	PasswordEnds, ChangePassword            string
 	Sessions, EndOthers                     string
 	Failures                                func(n int, number string) string
-	FailuresDo                              string // two links
+	FailuresDo                              func(n int) string // two links
 	Notices                                 map[string]string
 	Nowhere                                 string
 	Device, Address, Begun, LastUsed, EndIt string
@@ -230,7 +230,7 @@ type Display struct {
 // Users is the administration of accounts.
 type Users struct {
 	New, Search                         string
-	NoneHolds, ShowAll, All             string
+	NoneHolds, ShowAll, All, First      string
 	Caption, State, LastIn, Sessions    string
 	Email, Never                        string
 	Found                               func(n int, number string) string

@@ -101,7 +101,9 @@ var Spanish = Texts{
 			}
 			return number + " intentos fallidos de iniciar sesión con su nombre desde la última vez que usted la inició."
 		},
-		FailuresDo: "Revíselos [más abajo]. Si no fue usted, [cambie su contraseña] y avise a quien administra Chartroom.",
+		FailuresDo: func(n int) string {
+			return one(n, "Revíselo", "Revíselos") + " [más abajo]. Si no fue usted, [cambie su contraseña] y avise a quien administra Chartroom."
+		},
 		Notices: map[string]string{
 			"password-changed": "Su contraseña se ha cambiado; todas las demás sesiones se han cerrado.",
 			"email":            "Su correo electrónico se ha guardado.",
@@ -162,7 +164,7 @@ var Spanish = Texts{
 
 	Users: Users{
 		New: "Nuevo usuario", Search: "Buscar por una parte del nombre de usuario o del correo electrónico",
-		NoneHolds: "Ningún nombre de usuario ni correo electrónico contiene esto.", ShowAll: "Mostrar todos los usuarios", All: "Todos los usuarios",
+		NoneHolds: "Ningún nombre de usuario ni correo electrónico contiene esto.", ShowAll: "Mostrar todos los usuarios", All: "Todos los usuarios", First: "Primera página",
 		Caption: "Usuarios por nombre", State: "Estado", LastIn: "Último inicio de sesión", Sessions: "Sesiones", Email: "Correo electrónico", Never: "nunca",
 		Found: func(n int, number string) string {
 			if n == 1 {
@@ -188,9 +190,9 @@ var Spanish = Texts{
 		Disable:     "Deshabilitar este usuario",
 		DisableHint: "Sus sesiones se cierran de inmediato, y no puede iniciar sesión hasta que alguien vuelva a habilitarlo.",
 		Disabled:    "Este usuario está deshabilitado y no puede iniciar sesión.",
-		Enable:      "Habilitar este usuario", EnableHint: "Puede volver a iniciar sesión, con la contraseña que tenía.",
+		Enable:      "Habilitar este usuario", EnableHint: "Después podrá volver a iniciar sesión, con la contraseña que tenía.",
 		SignedInAt: "Dónde tiene la sesión iniciada", SignOut: "Cerrar todas sus sesiones",
-		Did: "Qué vio e hizo este usuario", AllDid: "Todo lo que consta sobre este usuario",
+		Did: "Qué vio e hizo este usuario", AllDid: "Todos los eventos de auditoría de este usuario",
 		Notices: map[string]string{
 			"role":       "El rol ha cambiado, desde la próxima solicitud.",
 			"disabled":   "El usuario está deshabilitado y todas sus sesiones se han cerrado.",
@@ -427,7 +429,7 @@ var Spanish = Texts{
 		Newest: "Los más recientes", Newer: "Más recientes", Older: "Más antiguos",
 		Export: "Exportar todos los eventos:", ExportFiltered: "Exportar todos los eventos que cumplen los filtros:",
 		When: "Cuándo", Who: "Quién", Patients: "Pacientes", Address: "Dirección",
-		MarkRefused: "denegado", MarkDone: "hecho",
+		MarkRefused: "Denegado", MarkDone: "Hecho",
 		Shell: "consola", Nobody: "nadie conocido", SignInOff: "nadie: el inicio de sesión está desactivado",
 		OfShell: func(name string) string { return name + " (consola)" },
 		Count: func(n int, number string) string {
