@@ -15,7 +15,7 @@ func (s *Server) recent(w http.ResponseWriter, r *http.Request) error {
 	f := s.reader(r)
 	v := views.Recent{Page: s.page(r, f.t.Layout.Recent, &list.Who)}
 	for _, p := range list.Patients {
-		v.Patients = append(v.Patients, views.RecentPatient{URL: views.PatientPath(p.ID), Name: p.DisplayName, Birth: f.birth(p.BirthDate), MRN: orDash(p.MRN)})
+		v.Patients = append(v.Patients, views.RecentPatient{URL: views.PatientPath(p.ID), Name: p.DisplayName, Birth: f.birth(p.BirthDate), MRN: p.MRN})
 	}
 	content := views.RecentPage(v)
 	if isFragment(r) {

@@ -85,6 +85,7 @@ type List struct {
 	Label, Search, Filters                                     string
 	Status, Sex, BornFrom, BornTo, Rows, Any                   string
 	Name, MRN, Born, Phone, City, Updated                      string
+	NoMRN                                                      string // in a row
 	Pages, First, Previous, Next, Last                         string
 	Export                                                     func(patients string) string
 	Similar, SimilarCaption                                    string
@@ -95,9 +96,11 @@ type List struct {
 	Found                                                      func(n int, number string) string // how many patients there are
 	FoundMore                                                  func(number string) string        // and more
 	FoundNone                                                  string
-	AlsoSimilar                                                func(n int) string // after Found
+	Filtered                                                   string             // after Found
+	AlsoSimilar, OnlySimilar                                   func(n int) string // after Found, and after FoundNone
+	Meant                                                      string             // above similar names, where nothing matches
 	Sorted                                                     map[string]string  // by db.Sort
-	LastFirst                                                  string             // after one of Sorted
+	SortedDown                                                 map[string]string  // the same, the other way round
 	RowsLast                                                   func(n int, sorted string) string
 	RowsFromTo                                                 func(from, to, sorted string) string
 	RowsSome                                                   func(sorted string) string
@@ -311,10 +314,10 @@ type Help struct {
 // Errors are what is said when something cannot be.
 type Errors struct {
 	GoToList, ReloadList string
+	Back                 string // to the page that a form or link was on
 	Request              func(id string) string
 
 	Forbidden, NotFound, NoData, Failed                      Refusal
-	Back                 string // to the page that a form or link was on
 	Method, BadForm, TooMuch, OtherSite, OldPage             Refusal
 	BadListAddress, BadFormat, ExportElsewhere, OtherExports Refusal
 	BadAuditAddress                                          Refusal // a link
