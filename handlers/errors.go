@@ -42,7 +42,7 @@ var (
 )
 
 // fail turns an error into an answer: a page, or the fragment that htmx asked for. The cause goes to the log, with the
-// number that the person sees.
+// request code that the person sees.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, db.ErrNoSession) {
 		s.askToSignIn(w, r)
