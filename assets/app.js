@@ -119,6 +119,21 @@
   document.addEventListener("htmx:finally:request", (e) => {
     if (aim(e)?.id === "list") list()?.removeAttribute("aria-busy");
   });
+  // The form stays as it is while the list changes, so that what an answer says of its fields is tied to them here.
+  document.addEventListener("htmx:after:swap", (e) => {
+    if (aim(e)?.id !== "list") return;
+    const wrong = $("list-error")?.dataset.wrong.split(" ") ?? [];
+    for (const id of ["q", "born_from", "born_to"]) {
+      const field = $(id);
+      if (wrong.includes(id)) {
+        field.setAttribute("aria-invalid", "true");
+        field.setAttribute("aria-describedby", "list-error");
+      } else {
+        field?.removeAttribute("aria-invalid");
+        field?.removeAttribute("aria-describedby");
+      }
+    }
+  });
   document.addEventListener("htmx:error", (e) => {
     const unreachable = navigator.onLine ? document.body.dataset.unreachable : document.body.dataset.offline;
     if (aim(e) === panel && opened) failedPanel(unreachable);

@@ -112,11 +112,19 @@ func (d *DB) refuseBounded(ctx context.Context, v Viewer, action, kind string) e
 	v.Idle = true
 	args := d.viewerArgs(v)
 	args["action"], args["kind"], args["left_out"] = action, kind, leftOut
-	_, err := d.pool.Exec(ctx, viewerCTE+`
+	rows, err := d.pool.Query(ctx, viewerCTE+`, refused AS (
 		INSERT INTO audit_events (`+auditColumns+`)
 		SELECT v.user_id, coalesce(v.username, ''), v.session_id, @client::inet, @request_id, @program, @action, 'refused', '{}',
 		       jsonb_strip_nulls(jsonb_build_object('kind', @kind::text, 'route', nullif(@route, ''), 'left_out', nullif(@left_out::integer, 0)))
-		FROM (SELECT 1) once LEFT JOIN viewer v ON true`, args)
+		FROM (SELECT 1) once LEFT JOIN viewer v ON true
+	)
+	SELECT `+whoColumns+` FROM viewer v`, args)
+	if err == nil {
+		_, err = one[Who](v, rows)
+	}
+	if errors.Is(err, ErrNoSession) { // it is refused, whoever it was
+		err = nil
+	}
 	if err != nil {
 		d.refusals.leave(action, kind, leftOut+1)
 		return fmt.Errorf("record a refusal: %w", err)

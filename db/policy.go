@@ -8,7 +8,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/sethvargo/go-diceware/diceware"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -63,21 +62,6 @@ func CheckPassword(password string, words ...string) error {
 		return ErrPasswordOwnWords
 	}
 	return nil
-}
-
-// SuggestPassphrase makes up six words from the EFF's long list, 77 bits, with spaces between them. CheckPassword takes
-// it.
-func SuggestPassphrase() (string, error) {
-	for range 10 {
-		words, err := diceware.Generate(6)
-		if err != nil {
-			return "", fmt.Errorf("make up a passphrase: %w", err)
-		}
-		if p := strings.Join(words, " "); CheckPassword(p) == nil {
-			return p, nil
-		}
-	}
-	return "", errors.New("make up a passphrase: none of ten was good enough")
 }
 
 // checkLength is the part of the policy that also holds for a password that is hashed anew at sign-in.

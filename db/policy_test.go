@@ -3,13 +3,16 @@ package db
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go/data"
+	"github.com/sethvargo/go-diceware/diceware"
 )
 
 // who and where the passwords of these tests are for
@@ -138,6 +141,49 @@ func TestSuggestedPassphrasesPassAndDiffer(t *testing.T) {
 			t.Fatalf("%q, %v", p, err)
 		}
 		seen[p] = true
+	}
+}
+
+// TestNoUnfitWordIsSuggested goes through the whole list: of what is left there are 77 bits in six words.
+func TestNoUnfitWordIsSuggested(t *testing.T) {
+	list, left := diceware.WordListEffLarge(), 0
+	begins := map[string]bool{}
+	for i := 11111; i <= 66666; i++ {
+		word := list.WordAt(i)
+		if word == "" {
+			continue
+		}
+		if suggestible(word) {
+			left++
+			continue
+		}
+		for _, u := range unfit {
+			begins[u] = begins[u] || strings.HasPrefix(word, u)
+		}
+	}
+	if bits := suggestedWords * math.Log2(float64(left)); bits < 77 {
+		t.Errorf("six of %d words have %.1f bits", left, bits)
+	}
+	for _, u := range unfit {
+		if !begins[u] {
+			t.Errorf("no word of the list begins with %q", u)
+		}
+	}
+	for _, word := range strings.Fields("islamist islamic buddhism racism fascism election sensually womb arson casket mutilated epileptic virus patient") {
+		if suggestible(word) {
+			t.Errorf("%q is suggested", word)
+		}
+	}
+	for _, word := range strings.Fields("lantern copper scarf selected harmony skillet kitchen") {
+		if !suggestible(word) {
+			t.Errorf("%q is not suggested", word)
+		}
+	}
+	for range 200 {
+		p, err := SuggestPassphrase()
+		if err != nil || slices.ContainsFunc(strings.Fields(p), func(w string) bool { return !suggestible(w) }) {
+			t.Fatalf("%q, %v", p, err)
+		}
 	}
 }
 

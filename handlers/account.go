@@ -37,7 +37,7 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int,
 		}
 	}
 	if a.Failures > 0 {
-		page.Warning = t.Account.Failures(a.Failures, f.number(a.Failures))
+		page.Warning, page.WarningDo = t.Account.Failures(a.Failures, f.number(a.Failures)), t.Account.FailuresDo(a.Failures)
 	}
 	s.render(w, r, status, views.AccountPage(page))
 	return nil

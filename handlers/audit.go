@@ -52,7 +52,7 @@ func (f auditFilter) hidden() (all []views.Hidden) {
 type auditProblems map[string]func(*texts.Audit) string
 
 var (
-	errAuditAddress = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadAuditAddress }}
+	errAuditAddress = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal { return t.Errors.BadAuditAddress }, to: views.AuditPath}
 	pastedPatient   = regexp.MustCompile(`^(?:.*/patients/)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:[/?#].*)?$`)
 )
 

@@ -271,7 +271,7 @@ func (w *walker) refusedWithout(t *testing.T, b *browser, e rule, token string) 
 		if e.pattern == "POST /patients/search" && header == nil && a.status == http.StatusSeeOther { // leads on to the list
 			continue
 		}
-		if a.status != http.StatusServiceUnavailable || !calm || a.header.Get("Set-Cookie") != "" || !regexp.MustCompile(`Request [\w-]{12}<|number [\w-]{12}\.`).MatchString(a.body) {
+		if a.status != http.StatusServiceUnavailable || !calm || a.header.Get("Set-Cookie") != "" || !regexp.MustCompile(`Request code: [\w-]{12}<|number [\w-]{12}\.`).MatchString(a.body) {
 			t.Errorf("%s: %d\n%.400s", e.pattern, a.status, a.body)
 		}
 	}

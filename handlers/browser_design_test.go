@@ -72,6 +72,94 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 	}
 }
 
+// TestWhatARowOffersCoversNothing: what is said where it stands is not seen meanwhile, it stands on the name's line, and on a telephone
+// not on the name.
+func TestWhatARowOffersCoversNothing(t *testing.T) {
+	t.Parallel()
+	s := clinic(t)
+	b := chromium(t, s.url)
+	b.list(s, db.RoleClinician, 1280, 800)
+	const row = `const row = document.querySelectorAll("tbody tr")[2], name = row.querySelector("th > a"); name.focus();`
+	b.until(`document.querySelector("#row-actions")`)
+	b.eval(`(() => {` + row + ` return 0 })()`)
+	b.until(`document.querySelectorAll("tbody tr")[2].contains(document.getElementById("row-actions"))`)
+	ground := `(e => getComputedStyle(e).backgroundColor)`
+	b.want("its ground is the row's, which is that of a row pointed at", `(() => {`+row+` return `+ground+`(row) === `+ground+`(document.getElementById("row-actions")) && `+ground+`(row) !== `+ground+`(row.nextElementSibling) })()`, true)
+	b.want("the date under it", `getComputedStyle(document.querySelectorAll("tbody tr")[2].querySelector(".updated > time")).visibility`, "hidden")
+	b.want("the dates of other rows", `getComputedStyle(document.querySelectorAll("tbody tr")[3].querySelector(".updated > time")).visibility`, "visible")
+	b.want("how far from the name's line", `(() => {`+row+` return Math.round(Math.abs(...[name, document.querySelector("#row-actions a")].map(e => {
+		const at = document.createElement("span");
+		at.style.display = "inline-block";
+		e.append(at);
+		const y = at.getBoundingClientRect().bottom;
+		at.remove();
+		return y;
+	}).reduce((a, b) => [a - b]))) })()`, 0)
+	b.want("the ring is within the row", `(() => {`+row+` const r = name.getBoundingClientRect(), at = row.getBoundingClientRect(), o = parseFloat(getComputedStyle(name).outlineOffset) + 2;
+		return r.top - o >= at.top - 0.5 && r.bottom + o <= at.bottom + 0.5 })()`, true)
+	b.run(chromedp.EmulateViewport(320, 568))
+	b.want("names that it covers", `[...document.querySelectorAll("tbody th > a")].filter(a => { a.focus();
+		const name = a.getBoundingClientRect(), over = document.getElementById("row-actions").getBoundingClientRect();
+		return over.top < name.bottom - 1 && over.left < name.right }).length`, 0)
+}
+
+// TestFiltersFoldAway where there is little room, without JavaScript; elsewhere there is nothing to unfold.
+func TestFiltersFoldAway(t *testing.T) {
+	t.Parallel()
+	s := clinic(t)
+	b := chromium(t, s.url)
+	b.list(s, db.RoleAdmin, 1280, 800)
+	seen := func(selector string) string { return `document.querySelector("` + selector + `").checkVisibility()` }
+	b.want("wide", seen(".fold")+` + "," + `+seen("#status"), "false,true")
+	b.run(chromedp.EmulateViewport(320, 568))
+	b.want("narrow", seen(".fold")+` + "," + `+seen("#status"), "true,false")
+	b.want("the first patient is seen", `document.querySelector("tbody th").getBoundingClientRect().bottom < innerHeight`, true)
+	b.click(".fold summary")
+	b.want("unfolded", seen("#status"), true)
+	b.open("/admin/audit")
+	b.until(settled + `document.querySelector("table.audit")`)
+	b.want("the first event is seen", seen("#what")+` + "," + (document.querySelector("tbody th").getBoundingClientRect().bottom < innerHeight)`, "false,true")
+	b.open("/admin/audit?what=sign-in")
+	b.until(settled + `location.search`)
+	b.want("what is set is not hidden", seen("#what"), true)
+}
+
+// TestAnErrorOfTheListMarksItsField while the form stays, and until there is none.
+func TestAnErrorOfTheListMarksItsField(t *testing.T) {
+	t.Parallel()
+	s := clinic(t)
+	b := chromium(t, s.url)
+	b.list(s, db.RoleClinician, 1280, 800)
+	marked := `[...document.querySelectorAll("#search [aria-invalid]")].map(e => e.id + " " + e.getAttribute("aria-describedby")).join()`
+	b.until(`typeof htmx === "object"`)
+	b.fill("#q", "one two three four five six seven eight nine")
+	b.until(`document.getElementById("list-error")`)
+	b.want("marked", marked, "q list-error")
+	b.fill("#q", "a")
+	b.until(`!document.getElementById("list-error")`)
+	b.want("and no longer", marked, "")
+}
+
+// TestTablesOfUsersHideNothing: in a wide window the page scrolls, not the table in it; in a narrow one each row has all of its cells.
+func TestTablesOfUsersHideNothing(t *testing.T) {
+	t.Parallel()
+	s := clinic(t)
+	s.exec(`INSERT INTO users (username, email, password_hash) SELECT 'staff-' || n, 'a-rather-long-address-' || n || '@north-clinic.example', 'x' FROM generate_series(1, 99) n`)
+	b := chromium(t, s.url)
+	b.list(s, db.RoleAdmin, 1280, 800)
+	within := `[...document.querySelectorAll(".scroll")].filter(e => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1).length`
+	cut := `[...document.querySelectorAll("tbody tr > *, tbody button")].filter(e => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).length`
+	for _, path := range []string{"/admin/users", "/account", s.at("admin", "")} {
+		b.open(path)
+		b.until(settled + `location.pathname === "` + path + `" && document.querySelector("tbody tr")`)
+		for _, width := range []int64{1280, 700, 375, 320} {
+			b.run(chromedp.EmulateViewport(width, 800))
+			b.want(path+" has scrollers of its own", within, 0)
+			b.want(path+" cuts", cut, 0)
+		}
+	}
+}
+
 func TestNarrowRowsAreStillATable(t *testing.T) {
 	t.Parallel()
 	s := clinic(t)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
 
 	"chartroom/db"
 	"chartroom/views"
@@ -15,6 +18,7 @@ import (
 type httpError struct {
 	status int
 	says   func(*texts.Texts) texts.Refusal
+	to     string // where the link in what it says leads; "" where there is none
 }
 
 // Error is for the log, which is English.
@@ -27,18 +31,18 @@ var answers = []struct {
 	is error
 	httpError
 }{
-	{db.ErrForbidden, httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.Forbidden }}},
-	{db.ErrNotFound, httpError{http.StatusNotFound, func(t *texts.Texts) texts.Refusal { return t.Errors.NotFound }}},
+	{db.ErrForbidden, httpError{status: http.StatusForbidden, says: func(t *texts.Texts) texts.Refusal { return t.Errors.Forbidden }}},
+	{db.ErrNotFound, httpError{status: http.StatusNotFound, says: func(t *texts.Texts) texts.Refusal { return t.Errors.NotFound }}},
 }
 
 // What needs no error of its own.
 var (
-	errNoData = httpError{http.StatusServiceUnavailable, func(t *texts.Texts) texts.Refusal { return t.Errors.NoData }}
-	errFailed = httpError{http.StatusInternalServerError, func(t *texts.Texts) texts.Refusal { return t.Errors.Failed }}
+	errNoData = httpError{status: http.StatusServiceUnavailable, says: func(t *texts.Texts) texts.Refusal { return t.Errors.NoData }}
+	errFailed = httpError{status: http.StatusInternalServerError, says: func(t *texts.Texts) texts.Refusal { return t.Errors.Failed }}
 )
 
 // fail turns an error into an answer: a page, or the fragment that htmx asked for. The cause goes to the log, with the
-// number that the person sees.
+// request code that the person sees.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, db.ErrNoSession) {
 		s.askToSignIn(w, r)
@@ -66,7 +70,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "5")
 	}
 	said := e.says(s.texts(r))
-	v := views.Error{Page: s.page(r, said.Heading, nil), Heading: said.Heading, Message: said.Message, RequestID: sc.id}
+	v := views.Error{Page: s.page(r, said.Heading, sc.foundOut()), Heading: said.Heading, Message: said.Message, To: e.to, RequestID: sc.id}
+	v.Paper = nil
+	if r.Method == http.MethodPost || e.status >= http.StatusInternalServerError {
+		if v.Back = s.cameFrom(r); v.Back != "" {
+			w.Header().Set(gzhttp.HeaderNoCompression, "") // which see: the page has a part of an address, and a form token
+		}
+	}
 	content := views.ErrorPage(v)
 	switch {
 	case isFragment(r) && target(r) == "panel":
@@ -116,6 +126,35 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// foundOut is who is signed in, where a statement of this request has found that out; none is asked for it.
+func (sc *scope) foundOut() *db.Who {
+	if sc.who.Username == "" && !sc.who.StandIn() { // a sign-in leaves the id alone
+		return nil
+	}
+	return &sc.who
+}
+
+// cameFrom is the page that somebody was on, or "": one of this site that can be opened, and is not the list, which every error leads to.
+// What its address was asked with is left out: it may hold more than its place.
+func (s *Server) cameFrom(r *http.Request) string {
+	at := r.Referer()
+	if isHtmx(r) {
+		at = r.Header.Get("HX-Current-URL")
+	}
+	u, err := url.Parse(at)
+	if err != nil || u.Host != r.Host || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	back := nextPath(u.EscapedPath())
+	if back == "" || back == views.PatientsPath("") {
+		return ""
+	}
+	if _, pattern := s.routed.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: u.Path}, Host: r.Host}); !strings.HasPrefix(pattern, "GET ") {
+		return ""
+	}
+	return back
 }
 
 func currentPath(r *http.Request) string {

@@ -24,10 +24,10 @@ var exportKinds = map[string]string{
 
 // What an export is refused for.
 var (
-	errExportElsewhere = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.ExportElsewhere }}
-	errBadFormat       = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadFormat }}
-	errBadListAddress  = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadListAddress }}
-	errOtherExports    = httpError{http.StatusServiceUnavailable, func(t *texts.Texts) texts.Refusal { return t.Errors.OtherExports }}
+	errExportElsewhere = httpError{status: http.StatusForbidden, says: func(t *texts.Texts) texts.Refusal { return t.Errors.ExportElsewhere }}
+	errBadFormat       = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal { return t.Errors.BadFormat }}
+	errBadListAddress  = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal { return t.Errors.BadListAddress }}
+	errOtherExports    = httpError{status: http.StatusServiceUnavailable, says: func(t *texts.Texts) texts.Refusal { return t.Errors.OtherExports }}
 )
 
 // exportPatients streams the list as filtered, for as long as it takes and the browser listens.

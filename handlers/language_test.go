@@ -92,7 +92,7 @@ func leftInEnglish(body string) (left []string) {
 
 // wantsSpanish holds an answer to Spanish, and to what it says there.
 // requestNumber is random, and may hold a word.
-var requestNumber = regexp.MustCompile(`(Solicitud|número) [\w-]{12}`)
+var requestNumber = regexp.MustCompile(`(Código de la solicitud:|número) [\w-]{12}`)
 
 func wantsSpanish(t *testing.T, what string, a answer, status int, said ...string) {
 	t.Helper()
@@ -137,7 +137,11 @@ func TestThePagesOfSigningInAreSpanish(t *testing.T) {
 		if kind == "1 second" {
 			continue // it may be over before it is asked for: waiting is tested beside
 		}
-		wantsSpanish(t, kind, b.spanish("/login", "username", "viewer", "password", "wrong"), 429, want, "quien administra Chartroom")
+		a := b.spanish("/login", "username", "viewer", "password", "wrong")
+		wantsSpanish(t, kind, a, 429, want, "quien administra Chartroom")
+		if strings.Contains(a.body, "aria-invalid") { // neither of them is wrong
+			t.Errorf("%s: a field is marked", kind)
+		}
 	}
 	for seconds, want := range map[int][2]string{1: {"1 second", "1 segundo"}, 119: {"119 seconds", "119 segundos"}, 120: {"2 minutes", "2 minutos"}, 121: {"3 minutes", "3 minutos"}} {
 		if en, es := waiting(texts.English.Dates, seconds), waiting(texts.Spanish.Dates, seconds); en != want[0] || es != want[1] {
@@ -152,7 +156,7 @@ func TestThePagesOfTheAccountAreSpanish(t *testing.T) {
 	b := s.session("viewer")
 	s.session("viewer")
 	s.browser().post("/login", "username", "viewer", "password", "wrong")
-	wantsSpanish(t, "the account", b.spanish("/account"), 200, "<title>Cuenta", "Solo lectura", "1 intento fallido", `Revíselos <a href="#sign-ins">más abajo</a>`,
+	wantsSpanish(t, "the account", b.spanish("/account"), 200, "<title>Cuenta", "Solo lectura", "1 intento fallido", `Revíselo <a href="#sign-ins">más abajo</a>`,
 		"Rechazado: contraseña incorrecta", "Dispositivo desconocido", "esta sesión", `aria-label="Cerrar la sesión: Dispositivo desconocido, iniciada el`)
 	for _, kind := range []string{"throttled", "locked", "disabled", "unusable hash"} {
 		if texts.Spanish.Account.Refusals[kind] == "" {
@@ -272,7 +276,7 @@ func TestWhatCannotBeIsSaidInSpanish(t *testing.T) {
 	t.Parallel()
 	s := spanishSite(t)
 	b := s.session("viewer")
-	wantsSpanish(t, "an address that is none", b.spanish("/nothing"), 404, texts.Spanish.Errors.NotFound.Heading, "Solicitud ", "Ir a la lista de pacientes")
+	wantsSpanish(t, "an address that is none", b.spanish("/nothing"), 404, texts.Spanish.Errors.NotFound.Heading, "Código de la solicitud: ", "Ir a la lista de pacientes")
 	wantsSpanish(t, "a page for others", b.spanish("/admin/users"), 403, texts.Spanish.Errors.Forbidden.Message)
 	wantsSpanish(t, "another method", b.do("DELETE", "/account", "", "Accept-Language", "es"), 405, texts.Spanish.Errors.Method.Heading)
 	wantsSpanish(t, "an old page", b.do("POST", "/account/email", form("email", ""), "Content-Type", "application/x-www-form-urlencoded", "Accept-Language", "es"), 403, texts.Spanish.Errors.OldPage.Heading)

@@ -255,7 +255,7 @@ func (s *Server) refuseForm(mux *http.ServeMux, r *http.Request, kind string, an
 	if mux != nil {
 		_, v.Route = mux.Handler(r)
 		scopeOf(r).pattern = v.Route
-		v.Token = s.sessionToken(r)
+		v.Token, v.Found = s.sessionToken(r), nil // whoever it was did not ask for the answer
 	}
 	if err := s.DB.RefuseForm(r.Context(), v, kind); err != nil {
 		return err
@@ -289,11 +289,11 @@ func parseForm(r *http.Request) error {
 
 // What the middleware refuses.
 var (
-	errOtherSite = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.OtherSite }}
-	errMethod    = httpError{http.StatusMethodNotAllowed, func(t *texts.Texts) texts.Refusal { return t.Errors.Method }}
-	errOldPage   = httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal { return t.Errors.OldPage }}
-	errTooMuch   = httpError{http.StatusRequestEntityTooLarge, func(t *texts.Texts) texts.Refusal { return t.Errors.TooMuch }}
-	errBadForm   = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal { return t.Errors.BadForm }}
+	errOtherSite = httpError{status: http.StatusForbidden, says: func(t *texts.Texts) texts.Refusal { return t.Errors.OtherSite }}
+	errMethod    = httpError{status: http.StatusMethodNotAllowed, says: func(t *texts.Texts) texts.Refusal { return t.Errors.Method }}
+	errOldPage   = httpError{status: http.StatusForbidden, says: func(t *texts.Texts) texts.Refusal { return t.Errors.OldPage }}
+	errTooMuch   = httpError{status: http.StatusRequestEntityTooLarge, says: func(t *texts.Texts) texts.Refusal { return t.Errors.TooMuch }}
+	errBadForm   = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal { return t.Errors.BadForm }}
 )
 
 // headers are on every answer, whatever it is; SECURITY: ASVS 3.4. A handler may set Cache-Control for what holds

@@ -37,10 +37,10 @@ func (s *Server) patients(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if invalid {
-		s.showList(w, r, http.StatusBadRequest, s.texts(r).List.InvalidAddress, state, list)
+		s.showList(w, r, http.StatusBadRequest, s.texts(r).List.InvalidAddress, "", state, list)
 		return nil
 	}
-	s.showList(w, r, http.StatusOK, "", state, list)
+	s.showList(w, r, http.StatusOK, "", "", state, list)
 	return nil
 }
 
@@ -66,7 +66,7 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 		if err2 != nil {
 			return err2
 		}
-		s.showList(w, r, http.StatusUnprocessableEntity, searchProblem(s.texts(r), err), state, db.PatientList{Who: who})
+		s.showList(w, r, http.StatusUnprocessableEntity, searchProblem(s.texts(r), err), wrongFields(state.Filter, err), state, db.PatientList{Who: who})
 		return nil
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Server) searchPatients(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	w.Header().Set("HX-Replace-Url", to)
-	s.showList(w, r, http.StatusOK, "", state, list)
+	s.showList(w, r, http.StatusOK, "", "", state, list)
 	return nil
 }
 
@@ -98,7 +98,22 @@ func searchProblem(t *texts.Texts, err error) string {
 	return ""
 }
 
-var errBadList = httpError{http.StatusBadRequest, func(t *texts.Texts) texts.Refusal {
+// wrongFields are the ids of the fields that such a problem is about, with spaces between them.
+func wrongFields(f db.Filter, err error) string {
+	switch {
+	case errors.Is(err, db.ErrFilterSpan):
+		return "born_from born_to"
+	case errors.Is(err, db.ErrFilterDate) && (db.Filter{BornTo: f.BornTo}).Check() == nil:
+		return "born_from"
+	case errors.Is(err, db.ErrFilterDate) && (db.Filter{BornFrom: f.BornFrom}).Check() == nil:
+		return "born_to"
+	case errors.Is(err, db.ErrFilterDate):
+		return "born_from born_to"
+	}
+	return "q"
+}
+
+var errBadList = httpError{status: http.StatusBadRequest, says: func(t *texts.Texts) texts.Refusal {
 	return texts.Refusal{Heading: t.List.BadRequest, Message: t.List.BadRequestDo}
 }}
 
@@ -184,7 +199,7 @@ func size(state listState) int {
 	return state.Size
 }
 
-func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, problem string, state listState, list db.PatientList) {
+func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, problem, wrong string, state listState, list db.PatientList) {
 	state.User = list.UserID
 	if state.Last {
 		state.First = unplaced
@@ -200,8 +215,8 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	v := views.Patients{
 		Page: page, Query: state.Query, Sort: sortText(state), Size: size(state), Sizes: db.PageSizes, Columns: columns,
 		Filters: filters(f.t, state.Filter), Headings: s.headings(f.t, columns, state), Found: found(f, state, len(list.Similar)), Error: problem,
-		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "",
-		Caption:  caption(f, state, list), Empty: emptyText(f.t, state, problem), FormToken: formToken(s.formKeys[0], s.formFor(scopeOf(r))),
+		Filtered: state.Query != "" || !state.Filter.Empty() || problem != "" && len(list.Rows) == 0, Wrong: wrong,
+		Caption: caption(f, state, list), Empty: emptyText(f.t, state, problem), FormToken: formToken(s.formKeys[0], s.formFor(scopeOf(r))),
 	}
 	if problem != "" && len(list.Rows) == 0 {
 		v.Found = ""
@@ -209,7 +224,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, status int, pr
 	v.Rows, v.Similar = s.rows(f, list.Rows), s.rows(f, list.Similar)
 	markSame(f, list.Rows, v.Rows, list.Similar, v.Similar)
 	if v.CanWrite = slices.Contains(db.Writers, list.Role) && !scopeOf(r).off; v.CanWrite {
-		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), found(f, state, 0)
+		v.Sealed, v.Exported = s.sealed(s.firstState(state, db.SortName, false)), counted(f, state)
 	}
 	if state.Query != "" && state.Sort != db.SortBest {
 		v.Best = s.first(state, db.SortBest, false)
@@ -361,17 +376,29 @@ func filters(t *texts.Texts, f db.Filter) views.Filters {
 
 // found says how many patients there are, in words that a screen reader says too.
 func found(f format, state listState, similar int) string {
-	also := ""
+	t := f.t.List
+	if state.Found == 0 && (state.Query != "" || !state.Filter.Empty()) {
+		if similar > 0 {
+			return t.FoundNone + t.OnlySimilar(similar)
+		}
+		return t.FoundNone
+	}
+	said := counted(f, state)
+	if !state.Filter.Empty() {
+		said += t.Filtered
+	}
 	if similar > 0 {
-		also = f.t.List.AlsoSimilar(similar)
+		said += t.AlsoSimilar(similar)
 	}
-	switch {
-	case state.More:
+	return said
+}
+
+// counted is the number of patients alone.
+func counted(f format, state listState) string {
+	if state.More {
 		return f.t.List.FoundMore(f.number(state.Found))
-	case state.Found == 0 && (state.Query != "" || !state.Filter.Empty()):
-		return f.t.List.FoundNone + also
 	}
-	return f.t.List.Found(state.Found, f.number(state.Found)) + also
+	return f.t.List.Found(state.Found, f.number(state.Found))
 }
 
 // caption says which rows these are, and leaves the numbers out where pages were crossed in a way that cannot be counted.
@@ -382,7 +409,7 @@ func caption(f format, state listState, list db.PatientList) string {
 	t := f.t.List
 	sorted := t.Sorted[string(state.Sort)]
 	if state.Desc {
-		sorted += t.LastFirst
+		sorted = t.SortedDown[string(state.Sort)]
 	}
 	switch {
 	case state.Last:
@@ -402,8 +429,8 @@ func (s *Server) rows(f format, patients []db.Patient) (all []views.PatientRow) 
 
 func (s *Server) row(f format, p db.Patient) views.PatientRow {
 	return views.PatientRow{
-		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: orDash(p.MRN), Birth: f.birth(p.BirthDate),
-		Age: s.age(f, p), Sex: sexName(f.t, p.Gender), Phone: orDash(p.Phone), City: orDash(p.City), Status: p.Status,
+		URL: views.PatientPath(p.ID), Name: p.DisplayName, MRN: p.MRN, Birth: f.birth(p.BirthDate),
+		Age: s.age(f, p), Sex: sexName(f.t, p.Gender), Phone: p.Phone, City: p.City, Status: p.Status,
 		Updated: f.moment(p.UpdatedAt), UpdatedISO: iso(p.UpdatedAt), Match: matches(f.t, p.Match),
 	}
 }

@@ -3,6 +3,8 @@ package handlers
 import (
 	"math"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -487,13 +489,59 @@ func TestASearchComesBestMatchFirstAndCanBeSorted(t *testing.T) {
 	}
 }
 
+// TestAListThatIsFilteredSaysSo and leads back, without JavaScript; and which end a list begins at is said in words.
+func TestAListThatIsFilteredSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.load(patientJSON("1", "Abel", "Mary", "1", "1980-01-01") + patientJSON("2", "Marsh", "Zoe", "", "1990-01-01"))
+	b := s.as("viewer")
+	const back = `<a href="/patients">Show all patients</a>`
+	list := b.get("/patients")
+	if list.status != 200 || strings.Contains(list.body, back) || !strings.Contains(list.body, `<details class="fold"><summary>Filters`) {
+		t.Errorf("the whole list: %d\n%s", list.status, list.body)
+	}
+	a := b.submits("/patients/search", url.Values{"born_from": {"1985-01-01"}})
+	filtered := b.get(a.header.Get("Location"))
+	filtered.says(t, "filtered", 200, `role="status">1 patient, filtered</p>`, back, `<details class="fold" open>`, `<td class="mrn none">no MRN</td>`)
+	b.search("", "born_from", "1985-01-01").says(t, "in place", 200, "1 patient, filtered", `<p id="clear" data-hx-swap-oob="innerHTML">`+back)
+	b.search("abel").says(t, "found", 200, "1 patient</p>", back)
+	b.search("", "sort", "-birth_date").says(t, "sorted", 200, "sorted by birth date, youngest first")
+	b.search("", "sort", "birth_date").says(t, "sorted", 200, "sorted by birth date, oldest first")
+	b.search("", "sort", "-updated").says(t, "sorted", 200, "sorted by last update, newest first")
+}
+
+// TestAListErrorIsTiedToItsField, as the form without JavaScript has it; app.js does the same from data-wrong.
+func TestAListErrorIsTiedToItsField(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.as("viewer")
+	for wrong, form := range map[string]url.Values{
+		"q": {"q": {"one two three four five six seven eight nine"}}, "born_from": {"born_from": {"1980"}}, "born_to": {"born_from": {"1980-01-01"}, "born_to": {"1"}},
+		"born_from born_to": {"born_from": {"1990-01-01"}, "born_to": {"1980-01-01"}},
+	} {
+		a := b.submits("/patients/search", form)
+		var marked []string
+		for _, m := range regexp.MustCompile(`<input id="(\w+)"[^>]* aria-describedby="list-error"[^>]* aria-invalid="true"|<input id="(\w+)"[^>]* aria-invalid="true"[^>]* aria-describedby="list-error"`).FindAllStringSubmatch(a.body, -1) {
+			marked = append(marked, m[1]+m[2])
+		}
+		if a.status != 422 || strings.Join(marked, " ") != wrong || !strings.Contains(a.body, `id="list-error" data-wrong="`+wrong+`"`) {
+			t.Errorf("%v: %d marks %q", form, a.status, marked)
+		}
+	}
+}
+
 func TestSimilarNamesStandApart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.load(patientJSON("1", "Quimbleton", "Zadok", "QX-900", "1974-12-25"))
 	a := s.as("viewer").search("quimbelton")
 	found, similar, ok := strings.Cut(a.body, "Similar names")
-	if !ok || strings.Contains(found, "Zadok") || !strings.Contains(similar, "Quimbleton, Zadok") || !strings.Contains(a.body, "No patient found, 1 with similar names") {
+	if !ok || strings.Contains(found, "Zadok") || !strings.Contains(similar, "Quimbleton, Zadok") || !strings.Contains(a.body, "No patient found, but 1 with a similar name") ||
+		!strings.Contains(a.body, "No patient matches exactly. Did you mean one of these?") || strings.Contains(a.body, `class="empty"`) {
+		t.Errorf("%d\n%s", a.status, a.body)
+	}
+	s.load(patientJSON("2", "Quimbelton", "Ada", "QX-901", "1974-12-25"))
+	if a := s.as("viewer").search("quimbelton"); !strings.Contains(a.body, "1 patient, and 1 more with a similar name") {
 		t.Errorf("%d\n%s", a.status, a.body)
 	}
 }

@@ -261,7 +261,7 @@ func TestNoEnglishIsLeftOverInSpanish(t *testing.T) {
 		s.exec(`INSERT INTO audit_events (action, outcome, detail) VALUES ('sign-in', 'refused', jsonb_build_object('kind', $1::text))`, kind)
 	}
 	s.exec(`INSERT INTO audit_events (action, outcome, actor, patients) VALUES ('patient-list', 'success', $1, ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 1200)))`, db.StandInName)
-	spanish("the audit", admin.get("/admin/audit"), 200, "Inicio de sesión", "denegado", "consola", "nadie conocido", "contraseña incorrecta", "Exportar todos los eventos:",
+	spanish("the audit", admin.get("/admin/audit"), 200, "Inicio de sesión", "Denegado", "consola", "nadie conocido", "contraseña incorrecta", "Exportar todos los eventos:",
 		"eventos en esta página, y hay otros anteriores", "1\u202f200 pacientes", "nadie: el inicio de sesión está desactivado", "rol: personal clínico")
 	spanish("filtered", admin.filterAudit("who", "root", "patient", "", "what", "seen"), 200, "root (consola)", "que cumplen los filtros")
 	spanish("of a patient", admin.filterAudit("patient", path), 200, "Ahora:")

@@ -68,7 +68,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 			username = ""
 		}
 		s.render(w, r, status, views.LoginPage(views.Login{
-			Page: s.page(r, t.Common.ErrorTitle(t.Layout.SignIn), nil), Username: username, Next: next, Error: said}))
+			Page: s.page(r, t.Common.ErrorTitle(t.Layout.SignIn), nil), Username: username, Next: next, Error: said, Wrong: status == http.StatusUnprocessableEntity}))
 		return nil
 	}
 	if err != nil {

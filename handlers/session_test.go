@@ -84,7 +84,7 @@ func TestSigningInNeverLeadsToAnotherSite(t *testing.T) {
 	}
 }
 
-var changing = regexp.MustCompile(`nonce="[^"]*"|Request [\w-]+`)
+var changing = regexp.MustCompile(`nonce="[^"]*"|Request code: [\w-]+`)
 
 // refusedUsers are accounts that a sign-in is refused for in all ways that there are; nobody is the user that is not there.
 func refusedUsers(s *site) []string {

@@ -56,7 +56,7 @@ func (s *Server) refuseWhileOff(r *http.Request) error {
 		return err
 	}
 	until := s.offUntil(s.reader(r))
-	return httpError{http.StatusForbidden, func(t *texts.Texts) texts.Refusal {
+	return httpError{status: http.StatusForbidden, says: func(t *texts.Texts) texts.Refusal {
 		return texts.Refusal{Heading: t.Errors.ReadOnly, Message: t.Errors.ReadOnlyUntil(until)}
 	}}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chartroom/db"
+	"chartroom/views/texts"
 )
 
 // offFor is a setting that lets in the clients of some networks for an hour.
@@ -86,7 +87,7 @@ func (s *site) walkWhileOff(t *testing.T, caller string, b *browser, token, pati
 		good := false
 		switch {
 		case !reads && !stays:
-			good = a.status == http.StatusForbidden && strings.Contains(a.body, "Chartroom is read-only right now")
+			good = a.status == http.StatusForbidden && strings.Contains(a.body, texts.English.Errors.ReadOnly)
 		case caller == "let in" && reads, e.access == public, slices.Contains(e.access.roles(), caller):
 			good = slices.Contains(e.status, a.status) && (!toLogin || path == "/")
 		case slices.Contains(db.Roles, caller): // a route for administrators

@@ -375,7 +375,7 @@ var states = []state{
 	{name: "list-found", as: db.RoleClinician, do: searches("mar"), see: "tbody .match"},
 	{name: "list-found-sorted", as: db.RoleClinician, do: then(searches("mar"), clicks("#sort-mrn")), see: "#sort-best"},
 	{name: "list-similar", as: db.RoleClinician, do: searches("quillfeather"), see: ".similar"},
-	{name: "list-similar-only", as: db.RoleClinician, do: searches("quillfethr"), see: ".empty ~ .similar"},
+	{name: "list-similar-only", as: db.RoleClinician, do: searches("quillfethr"), see: ".meant ~ .similar"},
 	{name: "list-none", as: db.RoleClinician, do: searches("xyzzy"), see: ".empty"},
 	{name: "list-filtered", as: db.RoleClinician, do: submits("#search", "status", "active", "gender", "female", "born_from", "1930-01-01", "born_to", "1999-12-31"), see: `body:has(#status option:checked:not([value=""])) #list table`},
 	{name: "list-error", as: db.RoleClinician, do: submits("#search", "q", "one two three four five six seven eight nine ten"), see: "#list [role=alert]"},

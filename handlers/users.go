@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -211,7 +212,7 @@ func (s *Server) showUser(w http.ResponseWriter, r *http.Request, status int, pr
 		if strings.HasSuffix(r.URL.Path, "/role") {
 			page.Role.Problem = said
 		} else {
-			page.Problem = said
+			page.Problem, page.Tried = said, path.Base(r.URL.Path)
 		}
 	}
 	s.render(w, r, status, views.UserPage(page))

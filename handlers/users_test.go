@@ -73,7 +73,7 @@ func TestTheListOfUsersIsSearchedWithoutItsAddress(t *testing.T) {
 	s.exec(`INSERT INTO users (username, password_hash) VALUES ('100%', 'x'), ('"><img src=x>', 'x')`)
 	b := s.session("admin")
 	a := b.get("/admin/users")
-	a.says(t, "the list", 200, "Administrator", "100 users on this page, and there are more", "<table>", `scope="col"`)
+	a.says(t, "the list", 200, "Administrator", "100 users on this page, and there are more", `<div id="list"><div class="scroll"`, `<table class="cards">`, `scope="col"`)
 	if got := a.users(); len(got) != 100 || strings.Contains(a.body, "<img") {
 		t.Errorf("%d users", len(got))
 	}
@@ -81,7 +81,8 @@ func TestTheListOfUsersIsSearchedWithoutItsAddress(t *testing.T) {
 	if got := next.users(); len(got) != 35 || got[len(got)-1] != "viewer" {
 		t.Errorf("the next page: %d %v", len(got), got)
 	}
-	next.says(t, "and back", 200, `<a href="/admin/users">All users</a>`)
+	next.says(t, "and back", 200, `<a href="/admin/users">First page</a>`)
+	b.give("/admin/users/search", "q", "staff-00").says(t, "from what was found", 200, `<a href="/admin/users">All users</a>`)
 	for q, want := range map[string]string{"staff-00": "staff-001 staff-002 staff-003 staff-004 staff-005 staff-006 staff-007 staff-008 staff-009", "STAFF-130": "staff-130",
 		"s42@": "staff-042", "%": "100%", "_": "", "\\": "", "nobody": "", " admin ": "admin"} {
 		a := b.give("/admin/users/search", "q", q)
@@ -295,6 +296,9 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	page := s.at("admin", "")
 	for what, a := range map[string]answer{"disable": b.give(page + "/disable"), "role": b.give(page+"/role", "role", "viewer")} {
 		a.says(t, what, http.StatusConflict, "This is the last administrator: make another user one first.", "<title>Error: User", `role="alert"`)
+		if what == "disable" && !regexp.MustCompile(`action="[^"]+/disable"><input [^>]+><p class="error" role="alert"[^>]*>This is the last`).MatchString(a.body) {
+			t.Errorf("the refusal does not stand where the button is:\n%s", a.body)
+		}
 	}
 	if !b.alive() || scan[string](s, `SELECT role || is_active FROM users WHERE username = 'admin'`) != "admintrue" {
 		t.Error("they did not")

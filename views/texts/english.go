@@ -98,7 +98,9 @@ var English = Texts{
 			}
 			return number + " failed attempts to sign in with your name since you last signed in."
 		},
-		FailuresDo: "Look at them [below]. If that was not you, [change your password] and tell an administrator.",
+		FailuresDo: func(n int) string {
+			return "Look at " + one(n, "it", "them") + " [below]. If that was not you, [change your password] and tell an administrator."
+		},
 		Notices: map[string]string{
 			"password-changed": "Your password was changed; all other sessions were ended.",
 			"email":            "Your e-mail address is saved.",
@@ -159,7 +161,7 @@ var English = Texts{
 
 	Users: Users{
 		New: "New user", Search: "Search by a part of the user name or e-mail address",
-		NoneHolds: "No user name and no e-mail address holds this.", ShowAll: "Show all users", All: "All users",
+		NoneHolds: "No user name and no e-mail address holds this.", ShowAll: "Show all users", All: "All users", First: "First page",
 		Caption: "Users by name", State: "State", LastIn: "Last sign-in", Sessions: "Sessions", Email: "E-mail", Never: "never",
 		Found: func(n int, number string) string {
 			if n == 1 {
@@ -185,9 +187,9 @@ var English = Texts{
 		Disable:     "Disable this user",
 		DisableHint: "They are signed out at once and cannot sign in until somebody enables them again.",
 		Disabled:    "This user is disabled and cannot sign in.",
-		Enable:      "Enable this user", EnableHint: "They can sign in again, with the password that they had.",
+		Enable:      "Enable this user", EnableHint: "Then they can sign in again, with the password that they had.",
 		SignedInAt: "Where they are signed in", SignOut: "Sign them out everywhere",
-		Did: "What this user saw and did", AllDid: "All that is on record about this user",
+		Did: "What this user saw and did", AllDid: "All audit events about this user",
 		Notices: map[string]string{
 			"role":       "The role is changed, from the next request on.",
 			"disabled":   "The user is disabled and signed out everywhere.",
@@ -206,7 +208,7 @@ var English = Texts{
 		Heading: "Patients", HeadingFound: "Patients found", New: "New patient",
 		Label: "Search by name, MRN, birth date or phone", Search: "Search", Filters: "Filters",
 		Status: "Status", Sex: "Sex", BornFrom: "Born from", BornTo: "Born until", Rows: "Rows", Any: "Any",
-		Name: "Name", MRN: "MRN", Born: "Born", Phone: "Phone", City: "City", Updated: "Last updated",
+		Name: "Name", MRN: "MRN", NoMRN: "no MRN", Born: "Born", Phone: "Phone", City: "City", Updated: "Last updated",
 		Pages: "Pages of the list", First: "First", Previous: "Previous", Next: "Next", Last: "Last",
 		Export:  func(patients string) string { return "Export " + patients + ":" },
 		Similar: "Similar names", SimilarCaption: "Patients whose names are written much like what was searched for",
@@ -223,11 +225,14 @@ var English = Texts{
 			}
 			return number + " patients"
 		},
-		FoundMore: func(number string) string { return number + "+ patients" }, FoundNone: "No patient found",
-		AlsoSimilar: func(n int) string { return ", " + strconv.Itoa(n) + " with similar names" },
-		Sorted: map[string]string{"best": "best match first", "name": "sorted by name", "birth_date": "sorted by birth date",
-			"mrn": "sorted by MRN", "updated": "sorted by last update"},
-		LastFirst:  ", last first",
+		FoundMore: func(number string) string { return number + "+ patients" }, FoundNone: "No patient found", Filtered: ", filtered",
+		AlsoSimilar: func(n int) string { return ", and " + strconv.Itoa(n) + " more with " + similarNames(n) },
+		OnlySimilar: func(n int) string { return ", but " + strconv.Itoa(n) + " with " + similarNames(n) },
+		Meant:       "No patient matches exactly. Did you mean one of these?",
+		Sorted: map[string]string{"best": "best match first", "name": "sorted by name", "birth_date": "sorted by birth date, oldest first",
+			"mrn": "sorted by MRN", "updated": "sorted by last update, oldest first"},
+		SortedDown: map[string]string{"name": "sorted by name, last first", "birth_date": "sorted by birth date, youngest first",
+			"mrn": "sorted by MRN, last first", "updated": "sorted by last update, newest first"},
 		RowsLast:   func(n int, sorted string) string { return "The last " + strconv.Itoa(n) + " patients, " + sorted },
 		RowsFromTo: func(from, to, sorted string) string { return "Patients " + from + " to " + to + ", " + sorted },
 		RowsSome:   func(sorted string) string { return "Patients, " + sorted },
@@ -431,7 +436,7 @@ var English = Texts{
 		Newest:    "Newest", Newer: "Newer", Older: "Older",
 		Export: "Export all events:", ExportFiltered: "Export all events that pass the filters:",
 		When: "When", Who: "Who", Patients: "Patients", Address: "Address",
-		MarkRefused: "refused", MarkDone: "done",
+		MarkRefused: "Refused", MarkDone: "Done",
 		Shell: "shell", Nobody: "nobody known", SignInOff: "nobody: sign-in is off",
 		OfShell: func(name string) string { return name + " (shell)" },
 		Count: func(n int, number string) string {
@@ -465,7 +470,7 @@ var English = Texts{
 			"user": "user", "action": "action", "patient": "patient", "outcome": "outcome", "time": "time",
 		},
 		Event: "Event", TheEvent: "The event", Number: "Number", Time: "Time", Action: "Action", Detail: "Detail", Stored: "Detail as it is stored",
-		Source: "Where it came from", Client: "Client address", Session: "Session", Request: "Request", Program: "Program",
+		Source: "Where it came from", Client: "Client address", Session: "Session", Request: "Request code", Program: "Program",
 		NoPatients: "None.",
 		Gone:       func(id string) string { return "No longer here: " + id },
 		More: func(n int, number string) string {
@@ -497,18 +502,19 @@ var English = Texts{
 		MRN: "an MRN from its beginning", BirthDate: "a birth date:", Phone: "the last digits of a phone, four at least",
 		Several: "a name together with a year of birth", Misspelt: "a misspelt name: where few are found, patients with similar names follow",
 		Whom: "Whom to ask", WhomNobody: "Ask an administrator of Chartroom.",
-		WhomNotes: "A page that says that something went wrong has a number: it helps them to find out what it was.",
+		WhomNotes: "A page that says that something went wrong has a request code: it helps them to find out what it was.",
 	},
 
 	Errors: Errors{
 		GoToList: "Go to the patient list", ReloadList: "Reload the list",
-		Request: func(id string) string { return "Request " + id },
+		Back:    "Go back to where you were",
+		Request: func(id string) string { return "Request code: " + id },
 
 		Forbidden: Refusal{"Your role does not allow this", "Ask an administrator if you need it for your work."},
 		NotFound:  Refusal{"There is nothing here", "The address may be mistyped, or what it showed is not available to you."},
 		NoData:    Refusal{"Chartroom cannot reach its data right now", "Nothing was lost. Try again in a few seconds."},
 		Failed: Refusal{"Something went wrong",
-			"It was not your doing and has been noted. Try again, or ask for help with the number below."},
+			"It was not your doing and has been noted. Try again, or ask for help with the request code below."},
 		Method:          Refusal{"That is not possible here", "This address does not take such a request."},
 		BadForm:         Refusal{"That form could not be read", "Go back, reload the page and try again."},
 		TooMuch:         Refusal{"That is too much", "The form holds more than this page takes."},
@@ -518,17 +524,24 @@ var English = Texts{
 		BadFormat:       Refusal{"There is no such format", "A list is exported as ndjson or csv."},
 		ExportElsewhere: Refusal{"This download was asked for by another site", "Open the list of patients and export it from there."},
 		OtherExports:    Refusal{"Other exports are under way", "Try again when they are done, in a minute or so."},
-		BadAuditAddress: Refusal{"That audit address is not valid", "Open the audit from the menu and filter it there."},
-		ReadOnly:        "Chartroom is read-only right now",
+		BadAuditAddress: Refusal{"That audit address is not valid", "Open [the audit] and filter it there."},
+		ReadOnly:        "Chartroom is read\u2011only right now", // a hyphen at which no line breaks
 		ReadOnlyUntil: func(until string) string {
 			return "Sign-in is switched off until " + until + ". Nothing was changed. Do this again after that time."
 		},
 	},
 }
 
-func count(n int, one, many string) string {
+func similarNames(n int) string { return one(n, "a similar name", "similar names") }
+
+// one is the word for one of something, or for several.
+func one(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return strconv.Itoa(n) + " " + many
+	return many
+}
+
+func count(n int, singular, plural string) string {
+	return strconv.Itoa(n) + " " + one(n, singular, plural)
 }

@@ -86,6 +86,7 @@ type List struct {
 	Label, Search, Filters                                     string
 	Status, Sex, BornFrom, BornTo, Rows, Any                   string
 	Name, MRN, Born, Phone, City, Updated                      string
+	NoMRN                                                      string // in a row
 	Pages, First, Previous, Next, Last                         string
 	Export                                                     func(patients string) string
 	Similar, SimilarCaption                                    string
@@ -96,9 +97,11 @@ type List struct {
 	Found                                                      func(n int, number string) string // how many patients there are
 	FoundMore                                                  func(number string) string        // and more
 	FoundNone                                                  string
-	AlsoSimilar                                                func(n int) string // after Found
+	Filtered                                                   string             // after Found
+	AlsoSimilar, OnlySimilar                                   func(n int) string // after Found, and after FoundNone
+	Meant                                                      string             // above similar names, where nothing matches
 	Sorted                                                     map[string]string  // by db.Sort
-	LastFirst                                                  string             // after one of Sorted
+	SortedDown                                                 map[string]string  // the same, the other way round
 	RowsLast                                                   func(n int, sorted string) string
 	RowsFromTo                                                 func(from, to, sorted string) string
 	RowsSome                                                   func(sorted string) string
@@ -185,7 +188,7 @@ type Account struct {
 	PasswordEnds, ChangePassword            string
 	Sessions, EndOthers                     string
 	Failures                                func(n int, number string) string
-	FailuresDo                              string // two links
+	FailuresDo                              func(n int) string // two links
 	Notices                                 map[string]string
 	Nowhere                                 string
 	Device, Address, Begun, LastUsed, EndIt string
@@ -238,7 +241,7 @@ type Display struct {
 // Users is the administration of accounts.
 type Users struct {
 	New, Search                         string
-	NoneHolds, ShowAll, All             string
+	NoneHolds, ShowAll, All, First      string
 	Caption, State, LastIn, Sessions    string
 	Email, Never                        string
 	Found                               func(n int, number string) string
@@ -319,13 +322,14 @@ type Help struct {
 // Errors are what is said when something cannot be.
 type Errors struct {
 	GoToList, ReloadList string
+	Back                 string // to the page that a form or link was on
 	Request              func(id string) string
 
 	Forbidden, NotFound, NoData, Failed                      Refusal
 	Method, BadForm, TooMuch, OtherSite, OldPage             Refusal
 	BadListAddress, BadFormat, ExportElsewhere, OtherExports Refusal
-	BadAuditAddress                                          Refusal
-	ReadOnly                                                 string // while sign-in is switched off
+	BadAuditAddress                                          Refusal // a link
+	ReadOnly                                                 string  // while sign-in is switched off
 	ReadOnlyUntil                                            func(until string) string
 }
 

@@ -102,7 +102,9 @@ var Spanish = Texts{
 			}
 			return number + " intentos fallidos de iniciar sesión con su nombre desde la última vez que usted la inició."
 		},
-		FailuresDo: "Revíselos [más abajo]. Si no fue usted, [cambie su contraseña] y avise a quien administra Chartroom.",
+		FailuresDo: func(n int) string {
+			return one(n, "Revíselo", "Revíselos") + " [más abajo]. Si no fue usted, [cambie su contraseña] y avise a quien administra Chartroom."
+		},
 		Notices: map[string]string{
 			"password-changed": "Su contraseña se ha cambiado; todas las demás sesiones se han cerrado.",
 			"email":            "Su correo electrónico se ha guardado.",
@@ -163,7 +165,7 @@ var Spanish = Texts{
 
 	Users: Users{
 		New: "Nuevo usuario", Search: "Buscar por una parte del nombre de usuario o del correo electrónico",
-		NoneHolds: "Ningún nombre de usuario ni correo electrónico contiene esto.", ShowAll: "Mostrar todos los usuarios", All: "Todos los usuarios",
+		NoneHolds: "Ningún nombre de usuario ni correo electrónico contiene esto.", ShowAll: "Mostrar todos los usuarios", All: "Todos los usuarios", First: "Primera página",
 		Caption: "Usuarios por nombre", State: "Estado", LastIn: "Último inicio de sesión", Sessions: "Sesiones", Email: "Correo electrónico", Never: "nunca",
 		Found: func(n int, number string) string {
 			if n == 1 {
@@ -189,9 +191,9 @@ var Spanish = Texts{
 		Disable:     "Deshabilitar este usuario",
 		DisableHint: "Sus sesiones se cierran de inmediato, y no puede iniciar sesión hasta que alguien vuelva a habilitarlo.",
 		Disabled:    "Este usuario está deshabilitado y no puede iniciar sesión.",
-		Enable:      "Habilitar este usuario", EnableHint: "Puede volver a iniciar sesión, con la contraseña que tenía.",
+		Enable:      "Habilitar este usuario", EnableHint: "Después podrá volver a iniciar sesión, con la contraseña que tenía.",
 		SignedInAt: "Dónde tiene la sesión iniciada", SignOut: "Cerrar todas sus sesiones",
-		Did: "Qué vio e hizo este usuario", AllDid: "Todo lo que consta sobre este usuario",
+		Did: "Qué vio e hizo este usuario", AllDid: "Todos los eventos de auditoría de este usuario",
 		Notices: map[string]string{
 			"role":       "El rol ha cambiado, desde la próxima solicitud.",
 			"disabled":   "El usuario está deshabilitado y todas sus sesiones se han cerrado.",
@@ -210,7 +212,7 @@ var Spanish = Texts{
 		Heading: "Pacientes", HeadingFound: "Pacientes encontrados", New: "Nuevo paciente",
 		Label: "Buscar por nombre, n.º de historia, fecha de nacimiento o teléfono", Search: "Buscar", Filters: "Filtros",
 		Status: "Estado", Sex: "Sexo", BornFrom: "Nacido desde", BornTo: "Nacido hasta", Rows: "Filas", Any: "Todos",
-		Name: "Nombre", MRN: "N.º de historia", Born: "Nacimiento", Phone: "Teléfono", City: "Ciudad", Updated: "Última actualización",
+		Name: "Nombre", MRN: "N.º de historia", NoMRN: "sin n.º", Born: "Nacimiento", Phone: "Teléfono", City: "Ciudad", Updated: "Última actualización",
 		Pages: "Páginas de la lista", First: "Primera", Previous: "Anterior", Next: "Siguiente", Last: "Última",
 		Export:  func(patients string) string { return "Exportar " + patients + ":" },
 		Similar: "Nombres parecidos", SimilarCaption: "Pacientes cuyo nombre se escribe de forma muy parecida a lo buscado",
@@ -227,11 +229,14 @@ var Spanish = Texts{
 			}
 			return number + " pacientes"
 		},
-		FoundMore: func(number string) string { return "más de " + number + " pacientes" }, FoundNone: "No se encontró ningún paciente",
-		AlsoSimilar: func(n int) string { return ", " + strconv.Itoa(n) + " con nombre parecido" },
-		Sorted: map[string]string{"best": "primero la mejor coincidencia", "name": "por orden de nombre", "birth_date": "por orden de fecha de nacimiento",
-			"mrn": "por orden de n.º de historia", "updated": "por orden de última actualización"},
-		LastFirst:  ", del último al primero",
+		FoundMore: func(number string) string { return "más de " + number + " pacientes" }, FoundNone: "No se encontró ningún paciente", Filtered: ", con filtros",
+		AlsoSimilar: func(n int) string { return ", y " + strconv.Itoa(n) + " más con nombre parecido" },
+		OnlySimilar: func(n int) string { return ", pero sí " + strconv.Itoa(n) + " con nombre parecido" },
+		Meant:       "Ningún paciente coincide exactamente. ¿Busca a alguno de estos?",
+		Sorted: map[string]string{"best": "primero la mejor coincidencia", "name": "por orden de nombre", "birth_date": "por orden de fecha de nacimiento, primero los de más edad",
+			"mrn": "por orden de n.º de historia", "updated": "por orden de última actualización, primero la más antigua"},
+		SortedDown: map[string]string{"name": "por orden de nombre, del último al primero", "birth_date": "por orden de fecha de nacimiento, primero los de menos edad",
+			"mrn": "por orden de n.º de historia, del último al primero", "updated": "por orden de última actualización, primero la más reciente"},
 		RowsLast:   func(n int, sorted string) string { return "Los últimos " + strconv.Itoa(n) + " pacientes, " + sorted },
 		RowsFromTo: func(from, to, sorted string) string { return "Pacientes " + from + " a " + to + ", " + sorted },
 		RowsSome:   func(sorted string) string { return "Pacientes, " + sorted },
@@ -441,7 +446,7 @@ var Spanish = Texts{
 		Newest: "Los más recientes", Newer: "Más recientes", Older: "Más antiguos",
 		Export: "Exportar todos los eventos:", ExportFiltered: "Exportar todos los eventos que cumplen los filtros:",
 		When: "Cuándo", Who: "Quién", Patients: "Pacientes", Address: "Dirección",
-		MarkRefused: "denegado", MarkDone: "hecho",
+		MarkRefused: "Denegado", MarkDone: "Hecho",
 		Shell: "consola", Nobody: "nadie conocido", SignInOff: "nadie: el inicio de sesión está desactivado",
 		OfShell: func(name string) string { return name + " (consola)" },
 		Count: func(n int, number string) string {
@@ -477,7 +482,7 @@ var Spanish = Texts{
 			"user": "usuario", "action": "acción", "patient": "paciente", "outcome": "resultado", "time": "fecha",
 		},
 		Event: "Evento", TheEvent: "El evento", Number: "Número", Time: "Hora", Action: "Acción", Detail: "Detalle", Stored: "Detalle tal como está almacenado",
-		Source: "De dónde vino", Client: "Dirección del cliente", Session: "Sesión", Request: "Solicitud", Program: "Programa",
+		Source: "De dónde vino", Client: "Dirección del cliente", Session: "Sesión", Request: "Código de la solicitud", Program: "Programa",
 		NoPatients: "Ninguno.",
 		Gone:       func(id string) string { return "Ya no está aquí: " + id },
 		More: func(n int, number string) string {
@@ -509,18 +514,19 @@ var Spanish = Texts{
 		MRN: "un n.º de historia desde el principio", BirthDate: "una fecha de nacimiento:", Phone: "los últimos dígitos de un teléfono, al menos cuatro",
 		Several: "un nombre junto con un año de nacimiento", Misspelt: "un nombre mal escrito: si se encuentran pocos, siguen los pacientes con nombre parecido",
 		Whom: "A quién preguntar", WhomNobody: "Pregunte al personal de administración de Chartroom.",
-		WhomNotes: "Una página que avisa de un error lleva un número: con él se puede averiguar qué pasó.",
+		WhomNotes: "Una página que avisa de un error lleva un código de la solicitud: con él se puede averiguar qué pasó.",
 	},
 
 	Errors: Errors{
 		GoToList: "Ir a la lista de pacientes", ReloadList: "Volver a cargar la lista",
-		Request: func(id string) string { return "Solicitud " + id },
+		Back:    "Volver a donde estaba",
+		Request: func(id string) string { return "Código de la solicitud: " + id },
 
 		Forbidden: Refusal{"Su rol no lo permite", "Si lo necesita para su trabajo, hable con quien administra Chartroom."},
 		NotFound:  Refusal{"Aquí no hay nada", "Puede que la dirección esté mal escrita o que usted no tenga acceso a lo que mostraba."},
 		NoData:    Refusal{"Chartroom no puede acceder a sus datos en este momento", "No se ha perdido nada. Vuelva a intentarlo dentro de unos segundos."},
 		Failed: Refusal{"Algo ha fallado",
-			"No es culpa suya y ha quedado registrado. Vuelva a intentarlo, o pida ayuda con el número que figura abajo."},
+			"No es culpa suya y ha quedado registrado. Vuelva a intentarlo, o pida ayuda con el código de la solicitud que figura abajo."},
 		Method:          Refusal{"Eso no es posible aquí", "Esta dirección no admite una solicitud así."},
 		BadForm:         Refusal{"No se pudo leer el formulario", "Vuelva atrás, recargue la página e inténtelo de nuevo."},
 		TooMuch:         Refusal{"Es demasiado", "El formulario contiene más de lo que admite esta página."},
@@ -530,7 +536,7 @@ var Spanish = Texts{
 		BadFormat:       Refusal{"Ese formato no existe", "Una lista se exporta como ndjson o csv."},
 		ExportElsewhere: Refusal{"Otro sitio ha solicitado esta descarga", "Abra la lista de pacientes y expórtela desde allí."},
 		OtherExports:    Refusal{"Hay otras exportaciones en curso", "Vuelva a intentarlo cuando terminen, dentro de un minuto más o menos."},
-		BadAuditAddress: Refusal{"Esa dirección de auditoría no es válida", "Abra la auditoría desde el menú y fíltrela allí."},
+		BadAuditAddress: Refusal{"Esa dirección de auditoría no es válida", "Abra [la auditoría] y fíltrela allí."},
 		ReadOnly:        "Chartroom es de solo lectura en este momento",
 		ReadOnlyUntil: func(until string) string {
 			return "El inicio de sesión está desactivado hasta el " + until + ". No se ha cambiado nada. Vuelva a hacerlo después de esa hora."
