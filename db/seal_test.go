@@ -75,6 +75,27 @@ func TestWithoutTheChainsKeyNothingIsSealedAndTheLogSaysSoOnce(t *testing.T) {
 	x.content()
 }
 
+func TestTheLastRoundWaitsForTheOneThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	x := newTrail(t)
+	const lock = `pg_advisory_lock(hashtext('chartroom audit seal'))`
+	must(t, x.c, `SELECT `+lock)
+	x.write(3)
+	ctx, stop := context.WithCancel(context.Background())
+	stop() // the server ends
+	done := make(chan struct{})
+	go func() {
+		x.d.NewSealer(nil, nil, slog.New(slog.DiscardHandler)).Run(ctx)
+		close(done)
+	}()
+	time.Sleep(200 * time.Millisecond)
+	must(t, x.c, strings.Replace(`SELECT `+lock, "pg_advisory_lock", "pg_advisory_unlock", 1))
+	<-done
+	if r := x.content(); r.Blocks != 1 || r.Events != 3 || r.Unsealed != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestWritersSealersRollbacksAndAKilledSealerLeaveEachEventInOneBlock(t *testing.T) {
 	t.Parallel()
 	x := newTrail(t, newAuditKey)

@@ -52,6 +52,7 @@ type Sealer struct {
 	events  int       // sealed since
 	toEnter int       // how many more are sealed before audit_patients is gone on with
 	said    string    // the last round's error
+	busy    bool      // in the last round, another one was at it
 	meter   *meter
 }
 
@@ -91,7 +92,7 @@ func (s *Sealer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRounds)
 			s.toEnter = enterEvery // the next start does that
-			s.note(s.Seal(bounded))
+			s.note(s.sealLast(bounded))
 			cancel()
 			s.toldAt = time.Time{}
 			s.tell()
@@ -154,6 +155,21 @@ func (s *Sealer) Seal(ctx context.Context) error {
 	return s.enter(ctx)
 }
 
+// sealLast is Seal when the server ends. The round that this cut off may still be held to be at it, until the database has seen that it is
+// not; what it leaves would be without a seal until the next start.
+func (s *Sealer) sealLast(ctx context.Context) error {
+	for {
+		if err := s.Seal(ctx); err != nil || !s.busy {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil // then it is another process, which goes on
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // round seals one portion, and says whether it was a full one.
 func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
@@ -161,6 +177,7 @@ func (s *Sealer) round(ctx context.Context) (full bool, err error) {
 	var made []seal
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var mine bool
+		defer func() { s.busy = !mine }()
 		// Over all months' partitions a plan takes longer than what it is for, so that one for all values is made once a connection.
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('chartroom audit seal'))
 			FROM set_config('plan_cache_mode', 'force_generic_plan', true)`).Scan(&mine); err != nil || !mine {
