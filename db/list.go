@@ -249,8 +249,9 @@ func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
 	if q.UserID != 0 && q.UserID != l.UserID {
 		return l, ErrForeignList
 	}
-	for i, r := range rows {
-		if r.ID != nil {
+	l.Rows = make([]Patient, 0, len(rows))
+	for i := range rows {
+		if r := &rows[i]; r.ID != nil {
 			if *r.N != int64(i)+1 {
 				return PatientList{}, errors.New("list patients: the rows are not in order")
 			}
@@ -277,7 +278,7 @@ func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
 }
 
 // place is where the row stands: its values of the columns in sorts.
-func (r listRow) place(s Sort) Cursor {
+func (r *listRow) place(s Sort) Cursor {
 	c := Cursor{ID: *r.ID}
 	switch s {
 	case SortBest:

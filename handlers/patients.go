@@ -420,7 +420,8 @@ func caption(f format, state listState, list db.PatientList) string {
 	return t.RowsFromTo(f.number(state.First+1), f.number(state.First+len(list.Rows)), sorted)
 }
 
-func (s *Server) rows(f format, patients []db.Patient) (all []views.PatientRow) {
+func (s *Server) rows(f format, patients []db.Patient) []views.PatientRow {
+	all := make([]views.PatientRow, 0, len(patients))
 	for _, p := range patients {
 		all = append(all, s.row(f, p))
 	}
@@ -440,33 +441,40 @@ func (s *Server) row(f format, p db.Patient) views.PatientRow {
 // that is what to look at.
 func markSame(f format, found []db.Patient, rows []views.PatientRow, similar []db.Patient, similarRows []views.PatientRow) {
 	type bearer struct {
-		db.Patient
+		*db.Patient
 		row *views.PatientRow
+		sum uint64 // of the name's letters
 	}
 	all := make([]bearer, 0, len(found)+len(similar))
-	for i, p := range found {
-		all = append(all, bearer{p, &rows[i]})
+	for i := range found {
+		all = append(all, bearer{&found[i], &rows[i], letterSum(found[i].DisplayName)})
 	}
-	for i, p := range similar {
-		all = append(all, bearer{p, &similarRows[i]})
-	}
-	met := make(map[string]*views.PatientRow, len(all))
-	for _, b := range all {
-		key := nameKey(b.DisplayName)
-		if first := met[key]; first != nil {
-			first.Same, b.row.Same = f.sameName(first, f.t.List.SameName), f.sameName(b.row, f.t.List.SameName)
-		} else {
-			met[key] = b.row
-		}
+	for i := range similar {
+		all = append(all, bearer{&similar[i], &similarRows[i], letterSum(similar[i].DisplayName)})
 	}
 	for i, a := range all {
 		for _, b := range all[:i] {
-			if a.BirthDate == b.BirthDate && len(a.BirthDate) == len("2006-01-02") && nearlySame(a.DisplayName, b.DisplayName) {
+			switch {
+			case a.sum == b.sum && nameKey(a.DisplayName) == nameKey(b.DisplayName):
+				a.row.Same, b.row.Same = f.sameName(a.row, f.t.List.SameName), f.sameName(b.row, f.t.List.SameName)
+			case a.BirthDate == b.BirthDate && len(a.BirthDate) == len("2006-01-02") && nearlySame(a.DisplayName, b.DisplayName):
 				a.row.Same = cmp.Or(a.row.Same, f.sameName(a.row, f.t.List.SimilarName))
 				b.row.Same = cmp.Or(b.row.Same, f.sameName(b.row, f.t.List.SimilarName))
 			}
 		}
 	}
+}
+
+// letterSum is the same for names with the same nameKey, and hardly ever for others: most rows of a page need no more.
+func letterSum(name string) (sum uint64) {
+	key := fhir.Key(name)
+	for i := range len(key) {
+		if key[i] != ' ' {
+			c := uint64(key[i])
+			sum += c * c * c
+		}
+	}
+	return sum
 }
 
 func (f format) sameName(row *views.PatientRow, says func(birth string) string) string {
