@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // PageSizes are how many patients a page of the list may show; the first is the usual one.
@@ -169,11 +171,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
-	all, err := collect[listRow](rows)
-	if err != nil {
-		return PatientList{}, fmt.Errorf("list patients: %w", err)
-	}
-	l, err := q.listFrom(all)
+	l, err := q.listFrom(rows)
 	v.found(l.Who)
 	switch {
 	case err != nil:
@@ -238,32 +236,46 @@ type listHead struct {
 	FoundMore bool
 }
 
-func (q ListQuery) listFrom(rows []listRow) (PatientList, error) {
-	if len(rows) == 0 {
-		return PatientList{}, ErrNoSession
-	}
-	l := PatientList{Who: rows[0].Who, Found: rows[0].Found, FoundMore: rows[0].FoundMore}
-	if err := l.check(); err != nil {
-		return l, err
-	}
-	if q.UserID != 0 && q.UserID != l.UserID {
-		return l, ErrForeignList
-	}
-	l.Rows = make([]Patient, 0, len(rows))
-	for i := range rows {
-		if r := &rows[i]; r.ID != nil {
-			if *r.N != int64(i)+1 {
-				return PatientList{}, errors.New("list patients: the rows are not in order")
+// listFrom reads a page. Who asked is known with an error, too, once there was a first row.
+func (q ListQuery) listFrom(rows pgx.Rows) (PatientList, error) {
+	l := PatientList{}
+	var row *listRow // the latest
+	var refusal error
+	err := eachRow(rows, func(r *listRow) error {
+		if row == nil {
+			l.Who, l.Found, l.FoundMore = r.Who, r.Found, r.FoundMore
+			if refusal = l.check(); refusal == nil && q.UserID != 0 && q.UserID != l.UserID {
+				refusal = ErrForeignList
 			}
-			p := r.patient()
-			if i == 0 || i == len(rows)-1 || i == q.size()-1 { // the edges of what is shown
-				p.place = r.place(q.Sort)
-			}
-			if !q.Search.Empty() {
-				p.Match = q.Search.kinds(rowKeys{*r.FamilyKey, *r.GivenKey, *r.MRNKey, *r.BirthKey, *r.Words, *r.PhoneKeys})
-			}
-			l.Rows = append(l.Rows, p)
+			l.Rows = make([]Patient, 0, PageSizes[0]+1)
 		}
+		row = r
+		if r.ID == nil || refusal != nil {
+			return nil
+		}
+		if *r.N != int64(len(l.Rows))+1 {
+			return errors.New("the rows are not in order")
+		}
+		p := r.patient()
+		if n := len(l.Rows); n == 0 || n == q.size()-1 { // the edges of a full page
+			p.place = r.place(q.Sort)
+		}
+		if !q.Search.Empty() {
+			p.Match = q.Search.kinds(rowKeys{*r.FamilyKey, *r.GivenKey, *r.MRNKey, *r.BirthKey, *r.Words, *r.PhoneKeys})
+		}
+		l.Rows = append(l.Rows, p)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return PatientList{}, fmt.Errorf("list patients: %w", err)
+	case row == nil:
+		return PatientList{}, ErrNoSession
+	case refusal != nil:
+		return l, refusal
+	}
+	if n := len(l.Rows); n > 0 {
+		l.Rows[n-1].place = row.place(q.Sort)
 	}
 	more := len(l.Rows) > q.size()
 	if more {

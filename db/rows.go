@@ -13,26 +13,29 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// collect is pgx.CollectRows with RowToStructByName, as strict, for pages of the list. pgx finds out for every row which column belongs
+// eachRow is pgx.ForEachRow with RowToStructByName, as strict, for pages of the list. pgx finds out for every row which column belongs
 // in which field, and makes two objects of each text; together that is a sixth of what a page costs this program (measured). Here it is
 // found out once, and the texts of a row share one piece of memory. T's first field is an embedded struct of what only the
-// first row has; its others are pointers or plain values, no slices.
-func collect[T any](rows pgx.Rows) ([]T, error) {
+// first row has; its others are pointers or plain values, no slices. All rows come in the same place, one after the other; what
+// its pointers lead to stays.
+func eachRow[T any](rows pgx.Rows, take func(row *T) error) error {
 	defer rows.Close()
-	var next T // each row is read into this one, and copied: its pointers are set anew for every row
-	fields := fieldsOf(reflect.ValueOf(&next).Elem(), rows.FieldDescriptions())
+	var row T
+	fields := fieldsOf(reflect.ValueOf(&row).Elem(), rows.FieldDescriptions())
 	if fields == nil {
-		return pgx.CollectRows(rows, pgx.RowToStructByName[T]) // which says what does not fit
+		_, err := pgx.CollectRows(rows, pgx.RowToStructByName[T]) // which says what does not fit
+		return err
 	}
-	all := make([]T, 0, PageSizes[0]+1)
-	texts := make([]string, 0, cap(all)*len(fields.texts))
-	for rows.Next() {
+	texts := make([]string, 0, (PageSizes[0]+1)*len(fields.texts))
+	for first := true; rows.Next(); first = false {
 		if err := rows.Scan(fields.others...); err != nil {
-			return nil, err
+			return err
 		}
 		texts = fields.takeTexts(rows.RawValues(), texts)
-		all = append(all, next)
-		if len(all) == 1 {
+		if err := take(&row); err != nil {
+			return err
+		}
+		if first {
 			for i, head := range fields.head {
 				if head {
 					fields.others[i] = nil
@@ -40,7 +43,7 @@ func collect[T any](rows pgx.Rows) ([]T, error) {
 			}
 		}
 	}
-	return all, rows.Err()
+	return rows.Err()
 }
 
 // rowFields are the places that a row's columns go to.

@@ -131,12 +131,8 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 	if err != nil {
 		return nil, fmt.Errorf("look for similar names: %w", err)
 	}
-	all, err := collect[listRow](rows)
-	if err != nil {
-		return nil, fmt.Errorf("look for similar names: %w", err)
-	}
 	q.Sort, q.Size = SortName, PageSizes[0] // these rows have no place in the search's order
-	l, err := q.listFrom(all)
+	l, err := q.listFrom(rows)
 	return l.Rows, err
 }
 
