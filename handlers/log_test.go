@@ -29,7 +29,7 @@ func asJSON(s *site) {
 
 func (s *site) lines() (all []logged) {
 	s.t.Helper()
-	for _, line := range strings.Split(strings.TrimSpace(s.logs.String()), "\n") {
+	for line := range strings.Lines(s.logs.String()) {
 		var l logged
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			s.t.Fatalf("not a line of JSON: %q", line)
@@ -37,6 +37,15 @@ func (s *site) lines() (all []logged) {
 		all = append(all, l)
 	}
 	return all
+}
+
+// after waits for more lines of requests than before: a large answer has arrived before its line is written.
+func (s *site) after(before int) []logged {
+	s.t.Helper()
+	for end := time.Now().Add(5 * time.Second); len(s.requests()) <= before && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return s.requests()[before:]
 }
 
 func (s *site) requests() (all []logged) {
@@ -67,7 +76,7 @@ func TestEachRequestIsOneLineOfOneShape(t *testing.T) {
 		before := len(w.requests())
 		a := w.send(w.b, matrix[i], token)
 		sent++
-		lines := w.requests()[before:]
+		lines := w.after(before)
 		if len(lines) != 1 {
 			t.Errorf("%s: %d lines", rt.pattern, len(lines))
 			continue
@@ -108,9 +117,11 @@ func TestARequestsIdLeadsFromTheErrorPageToTheLogAndTheAudit(t *testing.T) {
 	a := b.get("/admin/users")
 	shown := regexp.MustCompile(`[\w-]{12}`)
 	var line logged
-	for _, l := range s.requests() {
-		if id := fmt.Sprint(l["request"]); l["status"] == 403.0 && strings.Contains(a.body, id) && shown.MatchString(id) {
-			line = l
+	for end := time.Now().Add(5 * time.Second); line == nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for _, l := range s.requests() {
+			if id := fmt.Sprint(l["request"]); l["status"] == 403.0 && strings.Contains(a.body, id) && shown.MatchString(id) {
+				line = l
+			}
 		}
 	}
 	if a.status != 403 || line == nil {
