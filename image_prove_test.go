@@ -52,6 +52,7 @@ type builder struct {
 
 func newBuilder(t testing.TB) *builder {
 	t.Helper()
+	outputOf(t, dbtest.Root(), "go", "mod", "download") // the image's build has no network, and asks for all modules, not only those of the tests
 	if os.Getuid() != 0 {
 		t.Fatal("run this proof as root: buildah runs the steps of a Dockerfile in a chroot here")
 	}
