@@ -151,7 +151,7 @@ func (d *DB) ChangeEmail(ctx context.Context, v Viewer, email string) error {
 	}
 	return d.changing(ctx, By{Viewer: v}, func(tx pgx.Tx, who Who) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET email = nullif(@email, '') WHERE id = @id`, pgx.NamedArgs{"email": email, "id": who.UserID})
-		if refused(err) == "23505" {
+		if refused(err) == uniqueViolation {
 			return ErrUserTaken
 		}
 		if err != nil {

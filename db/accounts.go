@@ -171,7 +171,7 @@ func (d *DB) insertUser(ctx context.Context, tx pgx.Tx, by By, who Who, n NewUse
 		return User{}, fmt.Errorf("create the user: %w", err)
 	}
 	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[User])
-	if refused(err) == "23505" { // unique_violation
+	if refused(err) == uniqueViolation {
 		return User{}, ErrUserTaken
 	}
 	if err != nil {

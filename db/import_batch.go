@@ -89,7 +89,7 @@ func inTheWay(err error) bool {
 	return false
 }
 
-const uniqueViolation = "23505"
+const uniqueViolation = "23505" // unique_violation
 
 func (w *batchWriter) batch(ctx context.Context, rows []importRow) (ImportReport, error) {
 	if !w.im.first.Load() {

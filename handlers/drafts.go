@@ -111,12 +111,12 @@ func (s *sealer) sealDraft(d draft, user int, form string) []byte {
 }
 
 func (s *sealer) openDraft(box []byte, user int, form string) (d draft, ok bool) {
-	for _, k := range s.keys {
-		if plain, err := k.Open(nil, nil, box, draftOf(user, form)); err == nil {
-			return d, json.Unmarshal(plain, &d) == nil && d.Text != nil
-		}
+	plain, ok := s.unseal(box, draftOf(user, form))
+	if !ok {
+		return d, false
 	}
-	return d, false
+	err := json.Unmarshal(plain, &d)
+	return d, err == nil && d.Text != nil
 }
 
 // sealSubject encrypts whom a form is about, for that patient's form alone.
@@ -134,13 +134,12 @@ func (s *sealer) openSubject(text, patient string) *db.Subject {
 	if err != nil {
 		return nil
 	}
-	for _, k := range s.keys {
-		subject := db.Subject{}
-		if plain, err := k.Open(nil, nil, box, subjectOf(patient)); err == nil && json.Unmarshal(plain, &subject) == nil {
-			return &subject
-		}
+	subject := db.Subject{}
+	plain, ok := s.unseal(box, subjectOf(patient))
+	if !ok || json.Unmarshal(plain, &subject) != nil {
+		return nil
 	}
-	return nil
+	return &subject
 }
 
 func subjectOf(patient string) []byte { return []byte("subject " + patient) }

@@ -66,15 +66,22 @@ func (s *sealer) open(text string) (listState, error) {
 	if err != nil {
 		return l, errSeal
 	}
-	for _, k := range s.keys {
-		plain, err := k.Open(nil, nil, box, nil)
-		if err != nil {
-			continue
-		}
-		if err := json.Unmarshal(plain, &l); err != nil || l.User == 0 || !l.Sort.Valid() || l.Filter.Check() != nil {
-			return listState{}, errSeal
-		}
-		return l, nil
+	plain, ok := s.unseal(box, nil)
+	if !ok {
+		return l, errSeal
 	}
-	return l, errSeal
+	if err := json.Unmarshal(plain, &l); err != nil || l.User == 0 || !l.Sort.Valid() || l.Filter.Check() != nil {
+		return listState{}, errSeal
+	}
+	return l, nil
+}
+
+// unseal opens a box with whichever key has sealed it, for what it was sealed for.
+func (s *sealer) unseal(box, sealedFor []byte) (plain []byte, ok bool) {
+	for _, k := range s.keys {
+		if plain, err := k.Open(nil, nil, box, sealedFor); err == nil {
+			return plain, true
+		}
+	}
+	return nil, false
 }
