@@ -182,9 +182,9 @@ func (a answer) facts() string {
 // of the record is told to whoever sends a form that was never opened: of that the audit would know nothing.
 func TestTheFormSaysWhoseItIs(t *testing.T) {
 	t.Parallel()
-	s, path := onePatient(t)
+	s, _ := onePatient(t)
 	s.load(patientJSON("p2", "Wexcombe", "Perpetua", "CX-1", "1950-05-05"))
-	path = "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'QX-900'`)
+	path := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'QX-900'`)
 	other := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'CX-1'`)
 	a, b := s.as("clinician"), s.as("admin")
 	const who = "Quimbleton, Zadok MRN QX-900 Born 25 Dec 1974 "

@@ -566,13 +566,6 @@ func (s *Server) facts(f format, p db.Patient) views.Facts {
 	return v
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "–"
-	}
-	return s
-}
-
 // patient shows one patient's page.
 func (s *Server) patient(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.DB.OpenPatient(r.Context(), scopeOf(r).viewer, r.PathValue("id"))
