@@ -47,9 +47,11 @@ type ImportOptions struct {
 	Progress func(soFar ImportReport)   // after each batch; counts of the file that is being read
 }
 
-// A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat.
+// A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat. Tests have
+// smaller ones.
+var importBatch = 2000
+
 const (
-	importBatch      = 2000
 	importBatchBytes = 8 << 20
 	importWriters    = 4 // connections that write at the same time
 )
@@ -61,7 +63,11 @@ type Import struct {
 	number  int           // 0 for a dry run
 	control *pgxpool.Conn // has the lock that says "it runs", and the notes in temporary tables
 	failed  bool
+	known   knownWords
 	first   atomic.Bool // no import had brought anybody yet, so that nobody need be looked up before it shows that somebody is known
+
+	empty    atomic.Bool // nobody was here at all, and the indexes are not left out yet
+	deferred atomic.Bool // they are
 
 	mu      sync.Mutex
 	rejects rejectWriter
@@ -110,7 +116,7 @@ func (im *Import) begin(ctx context.Context) error {
 		_, err := im.control.Exec(ctx, `SET default_transaction_read_only = on`)
 		return err
 	}
-	var first bool
+	var first, empty, deferred bool
 	// Both locks are shared with the transactions of the batches. Taking any import back wants the first alone: it decides
 	// by what other imports have brought.
 	err = im.control.QueryRow(ctx, `
@@ -118,10 +124,13 @@ func (im *Import) begin(ctx context.Context) error {
 			INSERT INTO imports (actor, program) SELECT @actor, @program WHERE pg_try_advisory_lock_shared(@class::integer, 0)
 			RETURNING id
 		)
-		SELECT id, NOT EXISTS (SELECT FROM patients WHERE import_key >= '')
+		SELECT id, NOT EXISTS (SELECT FROM patients WHERE import_key >= ''), NOT EXISTS (SELECT FROM patients),
+		       EXISTS (SELECT FROM patients_indexes_deferred)
 		FROM begun, LATERAL (SELECT pg_advisory_lock_shared(@class::integer, id)) locked`,
-		pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program, "class": importLock}).Scan(&im.number, &first)
+		pgx.NamedArgs{"actor": im.options.Actor, "program": im.d.program, "class": importLock}).Scan(&im.number, &first, &empty, &deferred)
 	im.first.Store(first)
+	im.empty.Store(empty)
+	im.deferred.Store(deferred) // by one that was cut off
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrUndoRunning
 	}
@@ -149,9 +158,14 @@ func (im *Import) End(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("end the import: %w", err)
 	}
-	if !im.options.DryRun {
-		im.d.tidy(ctx, total.Created+total.Updated)
+	if im.options.DryRun {
+		return nil
 	}
+	// Of an import that was cut off before, too.
+	if err := im.d.MakeIndexes(ctx); err != nil {
+		return fmt.Errorf("%w; lists are slow until then, and `chartroom serve` tries again every few minutes", err)
+	}
+	im.d.tidy(ctx, total.Created+total.Updated)
 	return nil
 }
 
@@ -174,15 +188,21 @@ func (d *DB) tidy(ctx context.Context, changed int) {
 	if changed < tidyFrom {
 		return
 	}
-	conn, err := d.pool.Acquire(ctx)
-	if err != nil {
-		return
+	var all sync.WaitGroup
+	for _, tables := range []string{"patients", "patient_resources, patient_terms, name_words, name_typos"} { // about as much work each
+		all.Go(func() {
+			conn, err := d.pool.Acquire(ctx)
+			if err != nil {
+				return
+			}
+			defer conn.Release()
+			_ = patiently(ctx, conn, func() error {
+				_, err := conn.Exec(ctx, `VACUUM (ANALYZE) `+tables)
+				return err
+			})
+		})
 	}
-	defer conn.Release()
-	_ = patiently(ctx, conn, func() error {
-		_, err := conn.Exec(ctx, `VACUUM (ANALYZE) patients, patient_resources, patient_terms, name_words, name_typos`)
-		return err
-	})
+	all.Wait()
 }
 
 // patiently runs what may take longer than a request may. Its statements are planned anew each time: a plan that was made
@@ -232,7 +252,7 @@ type importRow struct {
 // importChunk is a piece of the file: entries, then rows.
 type importChunk struct {
 	entries []fhir.Entry
-	rows    []importRow
+	rows    []*importRow
 	rejects []importReject
 	other   int
 	header  []byte // of CSV
@@ -340,7 +360,8 @@ func (p *pipeline) read(ctx context.Context, in *fhir.Reader) {
 // read turns entries into rows.
 func (c *importChunk) read() {
 	defer close(c.parsed)
-	c.rows = make([]importRow, 0, len(c.entries))
+	all := make([]importRow, len(c.entries)) // in one piece; they are large, so that what follows moves pointers
+	c.rows = make([]*importRow, 0, len(c.entries))
 	for _, e := range c.entries {
 		if e.Err != nil {
 			c.rejects = append(c.rejects, importReject{e, e.Err})
@@ -353,7 +374,9 @@ func (c *importChunk) read() {
 		case err != nil:
 			c.rejects = append(c.rejects, importReject{e, err})
 		default:
-			c.rows = append(c.rows, importRow{entry: e, key: importKey(patient, e.FullURL), values: index(patient, e.Raw)})
+			r := &all[len(c.rows)]
+			r.entry, r.key, r.values = e, importKey(patient, e.FullURL), index(patient, e.Raw)
+			c.rows = append(c.rows, r)
 		}
 	}
 	c.entries = nil
@@ -423,7 +446,7 @@ func (p *pipeline) next(ctx context.Context) *importChunk {
 }
 
 // distinct takes rows up to the first that repeats a key.
-func distinct(rows []importRow) (*importChunk, []importRow) {
+func distinct(rows []*importRow) (*importChunk, []*importRow) {
 	b := &importChunk{keys: make(map[string]bool, len(rows))}
 	for i, r := range rows {
 		if b.keys[r.key] {
@@ -471,15 +494,21 @@ func (p *pipeline) write(ctx context.Context) error {
 	return patiently(ctx, conn, func() error {
 		w := &batchWriter{im: p.im, conn: conn}
 		// By the index, however small the table: to read it all for each batch takes longer, long before the planner thinks so.
-		if _, err := conn.Exec(ctx, `SET enable_seqscan = off`); err != nil {
+		// The terms of new patients are written here, which takes half of what the trigger takes for it. No batch waits for the disk:
+		// what a crash of the server takes back is the last batches, whole, with their events, of an import that has not ended; its
+		// end waits until all is there.
+		if _, err := conn.Exec(ctx, `SET enable_seqscan = off; SET chartroom.terms = 'written'; SET synchronous_commit = off`); err != nil {
 			return err
 		}
-		defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), `RESET enable_seqscan`) }()
+		defer func() {
+			_, _ = conn.Exec(context.WithoutCancel(ctx), `RESET enable_seqscan; RESET chartroom.terms; RESET synchronous_commit`)
+		}()
 		for b := range p.batches {
 			if err := w.write(ctx, b.rows); err != nil {
 				return err
 			}
 			p.done(b)
+			w.deferIndexes(ctx)
 		}
 		return nil
 	})
@@ -499,7 +528,7 @@ func (p *pipeline) done(b *importChunk) {
 
 // countWithoutID gives keys to those that have none: their content, with a number when the same content comes several
 // times in a file, because those may be different patients.
-func (im *Import) countWithoutID(ctx context.Context, rows []importRow) error {
+func (im *Import) countWithoutID(ctx context.Context, rows []*importRow) error {
 	times := map[string]int{}
 	for _, r := range rows {
 		if r.key == "" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -33,12 +34,12 @@ type batchWriter struct {
 }
 
 // write halves what the database refuses until the one refused row is alone, so that it costs nobody else.
-func (w *batchWriter) write(ctx context.Context, rows []importRow) error {
+func (w *batchWriter) write(ctx context.Context, rows []*importRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	// In one order everywhere, so that two imports at once wait for each other instead of blocking each other.
-	slices.SortFunc(rows, func(a, b importRow) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(rows, func(a, b *importRow) int { return strings.Compare(a.key, b.key) })
 	done, err := w.try(ctx, rows)
 	code := refused(err)
 	switch {
@@ -61,7 +62,7 @@ func (w *batchWriter) write(ctx context.Context, rows []importRow) error {
 }
 
 // try writes rows in one transaction, again when somebody else was in the way.
-func (w *batchWriter) try(ctx context.Context, rows []importRow) (ImportReport, error) {
+func (w *batchWriter) try(ctx context.Context, rows []*importRow) (ImportReport, error) {
 	const tries = 20
 	for n := 1; ; n++ {
 		done, err := w.batch(ctx, rows)
@@ -91,13 +92,21 @@ func inTheWay(err error) bool {
 
 const uniqueViolation = "23505" // unique_violation
 
-func (w *batchWriter) batch(ctx context.Context, rows []importRow) (ImportReport, error) {
+func (w *batchWriter) batch(ctx context.Context, rows []*importRow) (ImportReport, error) {
 	if !w.im.first.Load() {
 		if err := lookUp(ctx, w.conn, rows); err != nil {
 			return ImportReport{}, err
 		}
 	}
 	p := planFor(rows, w.im.number)
+	if err := w.words(ctx, p.create); err != nil {
+		return ImportReport{}, err
+	}
+	if len(p.update) > 0 { // their old terms are looked up
+		if err := w.makeIndexes(ctx); err != nil {
+			return ImportReport{}, err
+		}
+	}
 	err := pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
 		ids, err := w.change(ctx, tx, &p)
 		if err != nil {
@@ -145,7 +154,7 @@ func (w *batchWriter) change(ctx context.Context, tx pgx.Tx, p *importPlan) ([]s
 	if err := w.create(ctx, tx, p.create); err != nil {
 		return nil, err
 	}
-	return append(ids, each(p.create, func(r importRow) string { return r.id })...), nil
+	return append(ids, each(p.create, func(r *importRow) string { return r.id })...), nil
 }
 
 // knownPatient is what is here under an import_key.
@@ -163,10 +172,10 @@ type querier interface {
 }
 
 // lookUp notes in each row the patient that is here already.
-func lookUp(ctx context.Context, q querier, rows []importRow) error {
+func lookUp(ctx context.Context, q querier, rows []*importRow) error {
 	found, err := q.Query(ctx, `
 		SELECT import_key, id::text, version, resource_sha, imported_sha, import_id FROM patients WHERE import_key = ANY (@keys::text[])`,
-		pgx.NamedArgs{"keys": each(rows, func(r importRow) string { return r.key })})
+		pgx.NamedArgs{"keys": each(rows, func(r *importRow) string { return r.key })})
 	if err != nil {
 		return err
 	}
@@ -186,17 +195,17 @@ func lookUp(ctx context.Context, q querier, rows []importRow) error {
 
 // importPlan says what is to become of the rows of a batch.
 type importPlan struct {
-	create    []importRow
-	update    []importRow // not changed here since the last import
-	converged []importRow // changed here to what now comes
-	conflicts []importRow // changed here to something else
-	waiting   []string    // whom of those nothing of the kind waited for before
-	unchanged int         // what came last time comes again, whatever became of it here
-	confirmed []importRow // of those: what another import wrote and nobody changed
-	back      []importRow // of those: what was changed here, so that no other data from outside waits any more
+	create    []*importRow
+	update    []*importRow // not changed here since the last import
+	converged []*importRow // changed here to what now comes
+	conflicts []*importRow // changed here to something else
+	waiting   []string     // whom of those nothing of the kind waited for before
+	unchanged int          // what came last time comes again, whatever became of it here
+	confirmed []*importRow // of those: what another import wrote and nobody changed
+	back      []*importRow // of those: what was changed here, so that no other data from outside waits any more
 }
 
-func planFor(rows []importRow, number int) importPlan {
+func planFor(rows []*importRow, number int) importPlan {
 	var p importPlan
 	for _, r := range rows {
 		sha, k := r.values.ResourceSHA, r.known
@@ -227,7 +236,7 @@ func (p importPlan) report() ImportReport {
 
 // create copies new patients in. Their ids are random, as they stand in addresses; within the batch they ascend, so that
 // neighbours in the table are neighbours in its indexes.
-func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []*importRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -237,7 +246,7 @@ func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []importRow) e
 	c.begin()
 	for i := range rows {
 		rows[i].id = uuidText(ids[i])
-		c.patient(ids[i], &rows[i], w.im.number)
+		c.patient(ids[i], rows[i], w.im.number)
 	}
 	c.end()
 	conn := tx.Conn().PgConn()
@@ -252,7 +261,21 @@ func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []importRow) e
 		c.bytes(rows[i].entry.Raw)
 	}
 	c.end()
-	_, err := conn.CopyFrom(ctx, &w.copy, `COPY patient_resources (patient_id, resource) FROM STDIN (FORMAT binary)`)
+	if _, err := conn.CopyFrom(ctx, &w.copy, `COPY patient_resources (patient_id, resource) FROM STDIN (FORMAT binary)`); err != nil {
+		return err
+	}
+	w.copy.Reset()
+	c.begin()
+	for _, t := range termsOf(rows) {
+		v := &rows[t.patient].values
+		c.row(4)
+		c.text(t.term)
+		c.text(v.FamilyKey)
+		c.text(v.GivenKey)
+		c.bytes(ids[t.patient][:])
+	}
+	c.end()
+	_, err := conn.CopyFrom(ctx, &w.copy, `COPY patient_terms (term, family_key, given_key, patient_id) FROM STDIN (FORMAT binary)`)
 	return err
 }
 
@@ -268,6 +291,12 @@ func newIDs(n int) [][16]byte {
 	}
 	slices.SortFunc(ids, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
 	return ids
+}
+
+// uuid is an id as the database gave it, in the form that it need not read as text again.
+func uuid(text string) (id pgtype.UUID) {
+	_ = id.Scan(text) // it is one
+	return id
 }
 
 func uuidText(b [16]byte) string {
@@ -352,9 +381,9 @@ func (c copyRows) patient(id [16]byte, r *importRow, number int) {
 	c.length(number)
 }
 
-func (w *batchWriter) update(ctx context.Context, tx pgx.Tx, rows []importRow) ([]string, error) {
+func (w *batchWriter) update(ctx context.Context, tx pgx.Tx, rows []*importRow) ([]string, error) {
 	number := int32(w.im.number)
-	return rewrite(ctx, tx, "", each(rows, func(r importRow) newVersion {
+	return rewrite(ctx, tx, "", each(rows, func(r *importRow) newVersion {
 		return newVersion{ID: r.known.ID, Seen: r.known.Version, Values: r.values, Resource: string(r.entry.Raw),
 			ImportedSHA: r.values.ResourceSHA, ImportID: &number}
 	}))
@@ -426,7 +455,7 @@ func rewrite(ctx context.Context, tx pgx.Tx, by string, rows []newVersion) ([]st
 
 // converge notes that what was changed here is now what comes from outside too. No version begins and no conflict waits
 // any more.
-func converge(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+func converge(ctx context.Context, tx pgx.Tx, rows []*importRow) error {
 	return asSeen(ctx, tx, rows, pgx.NamedArgs{}, `, settled AS (
 			DELETE FROM patient_conflicts c USING incoming i WHERE c.patient_id = i.id
 		)
@@ -434,7 +463,7 @@ func converge(ctx context.Context, tx pgx.Tx, rows []importRow) error {
 }
 
 // confirm notes that this import brought again what another one had written.
-func (im *Import) confirm(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+func (im *Import) confirm(ctx context.Context, tx pgx.Tx, rows []*importRow) error {
 	return asSeen(ctx, tx, rows, pgx.NamedArgs{"import": im.number}, `
 		INSERT INTO patient_confirmations AS c (patient_id, import_id, first_id, last_id)
 		SELECT p.id, p.import_id, @import, @import FROM incoming i JOIN patients p ON p.id = i.id AND p.version = i.seen ORDER BY p.id
@@ -444,13 +473,13 @@ func (im *Import) confirm(ctx context.Context, tx pgx.Tx, rows []importRow) erro
 
 // asSeen runs a statement about the rows' patients, which stand in incoming with the version that was seen. It must write
 // one row for each; errMeanwhile when a patient is not any more what it was.
-func asSeen(ctx context.Context, tx pgx.Tx, rows []importRow, args pgx.NamedArgs, statement string) error {
+func asSeen(ctx context.Context, tx pgx.Tx, rows []*importRow, args pgx.NamedArgs, statement string) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	rows = byID(rows)
-	args["ids"] = each(rows, func(r importRow) string { return r.known.ID })
-	args["seen"] = each(rows, func(r importRow) int32 { return int32(r.known.Version) })
+	args["ids"] = each(rows, func(r *importRow) string { return r.known.ID })
+	args["seen"] = each(rows, func(r *importRow) int32 { return int32(r.known.Version) })
 	done, err := tx.Exec(ctx, `
 		WITH incoming AS (
 			SELECT * FROM unnest(@ids::uuid[], @seen::integer[]) AS t (id, seen)
@@ -462,18 +491,18 @@ func asSeen(ctx context.Context, tx pgx.Tx, rows []importRow, args pgx.NamedArgs
 }
 
 // dropConflicts ends those in which the other side has gone back to what both had been.
-func dropConflicts(ctx context.Context, tx pgx.Tx, rows []importRow) error {
+func dropConflicts(ctx context.Context, tx pgx.Tx, rows []*importRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM patient_conflicts WHERE patient_id = ANY (@ids::uuid[])`,
-		pgx.NamedArgs{"ids": each(rows, func(r importRow) string { return r.known.ID })})
+		pgx.NamedArgs{"ids": each(rows, func(r *importRow) string { return r.known.ID })})
 	return err
 }
 
 // keepConflicts puts what came beside what is here. Of what waits already is only noted that it came again; the ids are
 // those of the others.
-func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []importRow) ([]string, error) {
+func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []*importRow) ([]string, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -494,9 +523,9 @@ func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []importRow
 		ON CONFLICT (patient_id) DO UPDATE SET import_id = EXCLUDED.import_id, last_id = EXCLUDED.last_id, received_at = now(),
 			resource = EXCLUDED.resource, resource_sha = EXCLUDED.resource_sha
 		RETURNING c.patient_id::text`,
-		pgx.NamedArgs{"import": im.number, "ids": each(rows, func(r importRow) string { return r.known.ID }),
-			"resources": each(rows, func(r importRow) string { return string(r.entry.Raw) }),
-			"shas":      each(rows, func(r importRow) []byte { return r.values.ResourceSHA })})
+		pgx.NamedArgs{"import": im.number, "ids": each(rows, func(r *importRow) string { return r.known.ID }),
+			"resources": each(rows, func(r *importRow) string { return string(r.entry.Raw) }),
+			"shas":      each(rows, func(r *importRow) []byte { return r.values.ResourceSHA })})
 	if err != nil {
 		return nil, err
 	}
@@ -504,8 +533,8 @@ func (im *Import) keepConflicts(ctx context.Context, tx pgx.Tx, rows []importRow
 }
 
 // byID sorts by the patient's id: rows are locked in one order by whoever locks several.
-func byID(rows []importRow) []importRow {
-	return slices.SortedFunc(slices.Values(rows), func(a, b importRow) int { return cmp.Compare(a.known.ID, b.known.ID) })
+func byID(rows []*importRow) []*importRow {
+	return slices.SortedFunc(slices.Values(rows), func(a, b *importRow) int { return cmp.Compare(a.known.ID, b.known.ID) })
 }
 
 // record closes a batch's transaction: the counts in the list of imports, and the audit event. It comes last, because the
@@ -526,7 +555,7 @@ func (im *Import) record(ctx context.Context, tx pgx.Tx, done ImportReport, ids 
 			FROM counted WHERE cardinality(@ids::uuid[]) > 0
 		)
 		SELECT id FROM counted`,
-		pgx.NamedArgs{"import": im.number, "class": importLock, "actor": im.options.Actor, "program": im.d.program, "ids": ids,
+		pgx.NamedArgs{"import": im.number, "class": importLock, "actor": im.options.Actor, "program": im.d.program, "ids": each(ids, uuid),
 			"created": done.Created, "updated": done.Updated, "unchanged": done.Unchanged, "conflicts": done.Conflicts,
 			"rejected": total.Rejected, "other": total.Other})
 	if err != nil {
@@ -541,7 +570,7 @@ func (im *Import) record(ctx context.Context, tx pgx.Tx, done ImportReport, ids 
 
 // try is the dry run's way with a batch: it compares, counts, and keeps in mind, in a temporary table, what would be here
 // by now.
-func (im *Import) try(ctx context.Context, rows []importRow) error {
+func (im *Import) try(ctx context.Context, rows []*importRow) error {
 	if err := lookUp(ctx, im.control, rows); err != nil {
 		return err
 	}
@@ -550,7 +579,7 @@ func (im *Import) try(ctx context.Context, rows []importRow) error {
 		SHA       []byte
 	}
 	found, err := im.control.Query(ctx, `SELECT import_key, sha FROM import_tried WHERE import_key = ANY (@keys::text[])`,
-		pgx.NamedArgs{"keys": each(rows, func(r importRow) string { return r.key })})
+		pgx.NamedArgs{"keys": each(rows, func(r *importRow) string { return r.key })})
 	if err != nil {
 		return err
 	}
@@ -572,8 +601,8 @@ func (im *Import) try(ctx context.Context, rows []importRow) error {
 	_, err = im.control.Exec(ctx, `
 		INSERT INTO import_tried (import_key, sha) SELECT * FROM unnest(@keys::text[], @shas::bytea[])
 		ON CONFLICT (import_key) DO UPDATE SET sha = EXCLUDED.sha`,
-		pgx.NamedArgs{"keys": each(wrote, func(r importRow) string { return r.key }),
-			"shas": each(wrote, func(r importRow) []byte { return r.values.ResourceSHA })})
+		pgx.NamedArgs{"keys": each(wrote, func(r *importRow) string { return r.key }),
+			"shas": each(wrote, func(r *importRow) []byte { return r.values.ResourceSHA })})
 	if err != nil {
 		return err
 	}

@@ -120,6 +120,9 @@ func (u *undo) run(ctx context.Context, left func(id string, confirmedBy int)) e
 	case err != nil:
 		return err
 	}
+	if err := makeIndexes(ctx, u.conn); err != nil { // the terms of those who go are looked up
+		return err
+	}
 	if err := u.patients(ctx); err != nil {
 		return err
 	}
@@ -143,10 +146,7 @@ func (u *undo) lock(ctx context.Context, args pgx.NamedArgs) error {
 	if err != nil || locked {
 		return err
 	}
-	err = u.conn.QueryRow(ctx, `SELECT EXISTS (
-		SELECT 1 FROM pg_locks l JOIN pg_database b ON b.oid = l.database
-		WHERE b.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 2
-		  AND l.classid = @class::integer::oid AND l.objid = 0 AND l.mode = 'ShareLock' AND l.granted)`, args).Scan(&importing)
+	err = u.conn.QueryRow(ctx, `SELECT `+importsRun, args).Scan(&importing)
 	if err == nil && importing {
 		return ErrImportRunning
 	}

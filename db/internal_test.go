@@ -155,3 +155,10 @@ func TestARowOfTheListTakesItsColumnsAndNoOthers(t *testing.T) {
 		t.Errorf("%v", texts)
 	}
 }
+
+// SetDeferFrom has first imports leave the indexes out from so many patients on, which is so many batches, for the rest of a test.
+func SetDeferFrom(t *testing.T, n, batches int) {
+	from, batch := deferFrom, importBatch
+	t.Cleanup(func() { deferFrom, importBatch = from, batch })
+	deferFrom, importBatch = n, n/batches
+}

@@ -102,10 +102,12 @@ func (m Migrator) grant(ctx context.Context, conn *pgx.Conn, owner string) error
 		GRANT SELECT, INSERT ON audit_events TO role;
 		GRANT SELECT, INSERT ON audit_seals TO role;
 		GRANT SELECT ON audit_patients, audit_patients_made TO role;
+		REVOKE ALL ON patients_indexes_deferred FROM role;
+		GRANT SELECT ON patients_indexes_deferred TO role;
 		GRANT SELECT ON schema_migrations TO role;
 		GRANT USAGE ON users_id_seq, audit_events_id_seq TO role;
 		GRANT EXECUTE ON FUNCTION audit_events_make_partitions(integer), audit_events_drop(interval), audit_patients_make(),
-			sessions_touch(text, text, boolean), access_refused(integer, text, uuid, inet, text, text, text) TO role;
+			patients_indexes_defer(), patients_index_make(text), sessions_touch(text, text, boolean), access_refused(integer, text, uuid, inet, text, text, text) TO role;
 		SELECT audit_events_guard(c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = 'audit_events'::regclass;`, " role;", " "+role+";"))
 	if err != nil {

@@ -332,6 +332,15 @@ func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
 	if _, err := d.CreateUser(ctx, db.By{Shell: "test"}, db.NewUser{Username: "ada", Password: goodPassword}); err != nil {
 		t.Fatal(err)
 	}
+	db.SetDeferFrom(t, 300, 3)
+	out, indexes := 0, searchIndexes(t, c)
+	if _, err := d.ImportPatients(ctx, strings.NewReader(samples(1000)), db.ImportOptions{Actor: "test", Progress: func(db.ImportReport) { out = max(out, leftOut(t, c)) }}); err != nil {
+		t.Fatal(err)
+	}
+	if out < 9 || searchIndexes(t, c) != indexes {
+		t.Errorf("a first import left %d indexes out, and made them again to\n%s", out, searchIndexes(t, c))
+	}
+	must(t, c, `DELETE FROM patients`)
 	load(t, d, resource("1", ``))
 	v := signedIn(t, d, c, "ada")
 	if l, err := d.ListPatients(ctx, v, db.ListQuery{Sort: db.SortName}); err != nil || len(l.Rows) != 1 {
@@ -353,7 +362,8 @@ func TestTheProgramsRoleNeedsNoDDLWhenAnotherOneOwnsTheTables(t *testing.T) {
 		t.Errorf("%v %+v", err, r)
 	}
 	mine := dbtest.Conn(t, app)
-	for _, sql := range []string{`UPDATE audit_seals SET events = 0`, `DELETE FROM audit_seals`, `TRUNCATE audit_seals`, `CREATE TABLE x ()`, `DROP TABLE patients`, `UPDATE audit_events SET actor = 'x'`, `DELETE FROM audit_events`, `TRUNCATE audit_events`, `ALTER TABLE audit_events DISABLE TRIGGER ALL`} {
+	for _, sql := range []string{`UPDATE audit_seals SET events = 0`, `DELETE FROM audit_seals`, `TRUNCATE audit_seals`, `CREATE TABLE x ()`, `DROP TABLE patients`, `UPDATE audit_events SET actor = 'x'`, `DELETE FROM audit_events`, `TRUNCATE audit_events`, `ALTER TABLE audit_events DISABLE TRIGGER ALL`,
+		`INSERT INTO patients_indexes_deferred VALUES ('DROP TABLE users')`, `DELETE FROM patients_indexes_deferred`} {
 		if _, err := mine.Exec(ctx, sql); err == nil || !strings.Contains(err.Error(), "42501") {
 			t.Errorf("%s: %v", sql, err)
 		}
