@@ -149,6 +149,18 @@ func brokenOff(t *testing.T) (*db.DB, *pgx.Conn, string) {
 	return d, c, before
 }
 
+func schemaLine(t *testing.T, c *pgx.Conn) db.Check {
+	t.Helper()
+	url := c.Config().ConnString()
+	for _, l := range db.CheckDatabase(context.Background(), db.CheckOptions{Config: db.Config{URL: url}, Migrator: dbtest.Migrator(url)}) {
+		if l.What == "schema" {
+			return l
+		}
+	}
+	t.Fatal("there is no line about the schema")
+	return db.Check{}
+}
+
 // forever is a file that goes on.
 type forever struct{}
 
@@ -195,7 +207,13 @@ func TestTheIndexesOfAFirstImportThatWasKilledAreMadeByWhoeverComesNext(t *testi
 	} {
 		t.Run(who, func(t *testing.T) {
 			d, c, before := brokenOff(t)
+			if got := schemaLine(t, c); got.Result != db.CheckWarn || !strings.Contains(got.Found, "9 indexes are left out") {
+				t.Errorf("chartroom check says %+v", got)
+			}
 			comes(t, d, c)
+			if got := schemaLine(t, c); got.Result != db.CheckPass {
+				t.Errorf("afterwards chartroom check says %+v", got)
+			}
 			if after := searchIndexes(t, c); after != before || leftOut(t, c) != 0 {
 				t.Errorf("the indexes were\n%s\nand are\n%s", before, after)
 			}
