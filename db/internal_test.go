@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -161,4 +163,44 @@ func SetDeferFrom(t *testing.T, n, batches int) {
 	from, batch := deferFrom, importBatch
 	t.Cleanup(func() { deferFrom, importBatch = from, batch })
 	deferFrom, importBatch = n, n/batches
+}
+
+func TestRowsOfTheListThatAreNotInOrderAreNoticed(t *testing.T) {
+	row := func(k1, k2, status, updated, id string) *listColumns {
+		at, err := time.Parse(time.DateOnly, updated)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &listColumns{patientColumns{ID: &id, Status: &status, UpdatedAt: &at}, &k1, &k2}
+	}
+	first := row("b", "b", "b", "2026-02-02", "b")
+	for _, c := range []struct {
+		other *listColumns
+		later []Sort // of the orders in which it stands after the first
+	}{
+		{row("c", "a", "a", "2026-02-01", "a"), []Sort{SortName, SortBirth, SortMRN}},
+		{row("b", "c", "a", "2026-02-01", "a"), []Sort{SortName}},
+		{row("b", "b", "c", "2026-02-01", "a"), []Sort{SortBirth}},
+		{row("a", "a", "a", "2026-02-03", "a"), []Sort{SortUpdated}},
+		{row("a", "a", "c", "2026-02-02", "a"), []Sort{SortUpdated}},
+		{row("b", "b", "b", "2026-02-02", "c"), []Sort{SortName, SortBirth, SortMRN, SortUpdated}},
+	} {
+		for _, by := range []Sort{SortName, SortBirth, SortMRN, SortUpdated} {
+			other := *c.other
+			if by == SortBirth || by == SortMRN || by == SortUpdated {
+				other.K2 = first.K2 // which only names have
+			}
+			q, later := ListQuery{Sort: by}, slices.Contains(c.later, by)
+			if q.follows(first, &other) != later {
+				t.Errorf("by %s, %s %s %s %s %s: after the first is %t", by, *other.K1, *other.K2, *other.Status, other.UpdatedAt, *other.ID, !later)
+			}
+			q.Desc = true
+			if q.follows(&other, first) != later {
+				t.Errorf("by %s, backwards, the first comes after it: %t", by, !later)
+			}
+			if q.follows(first, first) {
+				t.Errorf("by %s: a row comes after itself", by)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -159,15 +161,7 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	b.args["list_user"] = q.UserID
 	// Put together here: jsonb_build_object is a tenth of what the event costs the database.
 	b.args["detail"] = fmt.Sprintf(`{"searched": %t, "filtered": %t, "sort": %q}`, !q.Search.Empty(), !q.Filter.Empty(), q.Sort)
-	statement := open.cte + `, permitted AS MATERIALIZED (
-		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
-	)` + q.pageCTE(b) + `, audited AS (
-		INSERT INTO audit_events (` + auditColumns + `)
-		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
-		       ARRAY(SELECT id FROM page WHERE n <= ` + strconv.Itoa(q.size()) + `), @detail::jsonb
-		FROM viewer v, permitted WHERE v.allowed
-	)` + selectPage
-	rows, err := d.pool.Query(ctx, statement, named(b.args))
+	rows, err := d.pool.Query(ctx, q.statement(open, v.StandIn, b), named(b.args))
 	if err != nil {
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
 	}
@@ -188,80 +182,168 @@ func (d *DB) ListPatients(ctx context.Context, v Viewer, q ListQuery) (PatientLi
 	return l, err
 }
 
-// selectPage closes a statement that has made viewer, found and page. What is not the patients' stands in the first row
-// alone: to repeat it costs as much as the rest of the page. There is one row of viewer and found, so that the rows come in
-// page's order; listFrom makes sure of it, because an ORDER BY of rows that are in order is a twentieth of the statement.
-var selectPage = `
-	SELECT ` + firstRow(whoColumns+`, f.n AS found, f.more AS found_more`) + `, p.n, p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city,
-	       p.status, p.updated_at, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.k1, p.k2, p.lead
-	FROM viewer v CROSS JOIN found f LEFT JOIN page p ON true`
+// plainList is what the statement's text depends on where nothing is searched for and the page has no cursor.
+type plainList struct {
+	standIn, desc, last, count bool
+	sort                       Sort
+	size                       int
+}
 
-// firstRow makes columns NULL in all rows but the first.
-func firstRow(columns string) string {
-	var all []string
-	for _, c := range strings.Split(columns, ", ") {
-		value, name, named := strings.Cut(c, " AS ")
-		if !named {
-			name, _, _ = strings.Cut(strings.TrimPrefix(value, "v."), "::")
-		}
-		all = append(all, "CASE WHEN p.n > 1 THEN NULL ELSE "+value+" END AS "+name)
+var plainLists sync.Map // of string by plainList
+
+// statement is the list's. That of a plain list, which is asked for most, is put together once: making a text of four
+// kilobytes and throwing it away is a part of the page's work that shows (measured).
+func (q ListQuery) statement(open opening, standIn bool, b *builder) string {
+	if !q.Search.Empty() || !q.Filter.Empty() || q.Cursor != nil {
+		return q.newStatement(open, b)
 	}
-	return strings.Join(all, ", ")
+	key := plainList{standIn, q.Desc, q.Last, q.Count, q.Sort, q.size()}
+	if known, ok := plainLists.Load(key); ok {
+		return known.(string)
+	}
+	text := q.newStatement(open, b) // which has no values of its own
+	plainLists.Store(key, text)
+	return text
+}
+
+func (q ListQuery) newStatement(open opening, b *builder) string {
+	return open.cte + `, permitted AS MATERIALIZED (
+		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
+	)` + q.pageCTE(b) + `, audited AS (
+		INSERT INTO audit_events (` + auditColumns + `)
+		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END,
+		       ARRAY(SELECT id FROM page LIMIT ` + strconv.Itoa(q.size()) + `), @detail::jsonb
+		FROM viewer v, permitted WHERE v.allowed
+	)` + q.selectPage()
+}
+
+// selectPage closes a statement that has made viewer, found and page: a row of what is not the patients', and then the page's.
+// The head in a row of its own, no numbers of rows and no columns that nobody reads are a third of what the statement costs
+// without its event (measured). The rows come as they are read, in page's order; listFrom makes sure of it, because an ORDER BY
+// of rows that are in order costs more.
+func (q ListQuery) selectPage() string {
+	k1, k2 := q.keys()
+	columns := `p.id::text, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at, ` + k1 + ` AS k1, ` + k2 + ` AS k2`
+	if !q.Search.Empty() {
+		columns += `, p.n, p.family_key, p.given_key, p.mrn_key, p.birth_key, p.words, p.phone_keys, p.g, p.w, p.lead`
+	}
+	const head = whoColumns + `, f.n AS found, f.more AS found_more`
+	var noHead, noPatient []string
+	for range strings.Split(head, ", ") {
+		noHead = append(noHead, "NULL")
+	}
+	for _, c := range strings.Split(columns, ", ") {
+		noPatient = append(noPatient, "NULL AS "+columnName(c))
+	}
+	return `
+	SELECT ` + head + `, ` + strings.Join(noPatient, ", ") + ` FROM viewer v CROSS JOIN found f
+	UNION ALL
+	SELECT ` + strings.Join(noHead, ", ") + `, ` + columns + ` FROM page p`
+}
+
+// columnName is what PostgreSQL calls a column of a SELECT, for columns of this package's making.
+func columnName(column string) string {
+	if _, name, ok := strings.Cut(column, " AS "); ok {
+		return name
+	}
+	name, _, _ := strings.Cut(column, "::")
+	return name[strings.LastIndex(name, ".")+1:]
+}
+
+// keys are the columns of page that tell where a row stands, besides those that are a Patient's.
+func (q ListQuery) keys() (k1, k2 string) {
+	switch q.Sort {
+	case SortName:
+		return "p.family_key", "p.given_key"
+	case SortBirth:
+		return "p.birth_key", "NULL::text"
+	case SortMRN:
+		return "p.mrn_key", "NULL::text"
+	case SortUpdated:
+		return "NULL::text", "NULL::text"
+	}
+	return "p.k1", "p.k2"
 }
 
 // ErrListQuery is a list that cannot be asked for: an unknown order, page size or filter, or a cursor of another order.
 var ErrListQuery = errors.New("there is no such list of patients")
 
-// listRow is a row of the statement above. The first one has the head, and nothing else when there are no patients.
-type listRow struct {
-	listHead
-	patientColumns
-	N         *int64 // its place on the page, from 1; nil where there is no patient
-	FamilyKey *string
-	GivenKey  *string
-	MRNKey    *string
-	BirthKey  *string
-	Words     *string
-	PhoneKeys *string
-	G         *int
-	W         *string
-	K1        *string
-	K2        *string
-	Lead      *int
-}
+// What the rows of the statement above hold. The first row is the head alone, all others have no head.
+type (
+	listHead struct {
+		Who
+		Found     int
+		FoundMore bool
+	}
+	listColumns struct {
+		patientColumns
+		K1 *string
+		K2 *string
+	}
+	// searchColumns are there with a search.
+	searchColumns struct {
+		N         *int64 // the row's place on the page, from 1
+		FamilyKey *string
+		GivenKey  *string
+		MRNKey    *string
+		BirthKey  *string
+		Words     *string
+		PhoneKeys *string
+		G         *int
+		W         *string
+		Lead      *int
+	}
+	listRow struct {
+		listHead
+		listColumns
+	}
+	searchRow struct {
+		listHead
+		listColumns
+		searchColumns
+	}
+)
 
-type listHead struct {
-	Who
-	Found     int
-	FoundMore bool
+// eachListRow reads the rows one after the other, each in the place of the one before.
+func (q ListQuery) eachListRow(rows pgx.Rows, take func(*listHead, *listColumns, *searchColumns) error) error {
+	if q.Search.Empty() {
+		return eachRow(rows, func(r *listRow) error { return take(&r.listHead, &r.listColumns, nil) })
+	}
+	return eachRow(rows, func(r *searchRow) error { return take(&r.listHead, &r.listColumns, &r.searchColumns) })
 }
 
 // listFrom reads a page. Who asked is known with an error, too, once there was a first row.
 func (q ListQuery) listFrom(rows pgx.Rows) (PatientList, error) {
 	l := PatientList{}
-	var row *listRow // the latest
+	seen := false
 	var refusal error
-	err := eachRow(rows, func(r *listRow) error {
-		if row == nil {
-			l.Who, l.Found, l.FoundMore = r.Who, r.Found, r.FoundMore
+	var latest listColumns
+	var latestFound searchColumns
+	err := q.eachListRow(rows, func(head *listHead, r *listColumns, found *searchColumns) error {
+		if !seen {
+			seen = true
+			l.Who, l.Found, l.FoundMore = head.Who, head.Found, head.FoundMore
 			if refusal = l.check(); refusal == nil && q.UserID != 0 && q.UserID != l.UserID {
 				refusal = ErrForeignList
 			}
 			l.Rows = make([]Patient, 0, PageSizes[0]+1)
-		}
-		row = r
-		if r.ID == nil || refusal != nil {
 			return nil
 		}
-		if *r.N != int64(len(l.Rows))+1 {
+		if refusal != nil {
+			return nil
+		}
+		n := len(l.Rows)
+		if found != nil && *found.N != int64(n)+1 || found == nil && n > 0 && !q.follows(&latest, r) {
 			return errors.New("the rows are not in order")
 		}
 		p := r.patient()
-		if n := len(l.Rows); n == 0 || n == q.size()-1 { // the edges of a full page
-			p.place = r.place(q.Sort)
+		if n == 0 || n == q.size()-1 { // the edges of a full page
+			p.place = q.place(r, found)
 		}
-		if !q.Search.Empty() {
-			p.Match = q.Search.kinds(rowKeys{*r.FamilyKey, *r.GivenKey, *r.MRNKey, *r.BirthKey, *r.Words, *r.PhoneKeys})
+		latest = *r
+		if found != nil {
+			latestFound = *found
+			p.Match = q.Search.kinds(rowKeys{*found.FamilyKey, *found.GivenKey, *found.MRNKey, *found.BirthKey, *found.Words, *found.PhoneKeys})
 		}
 		l.Rows = append(l.Rows, p)
 		return nil
@@ -269,13 +351,13 @@ func (q ListQuery) listFrom(rows pgx.Rows) (PatientList, error) {
 	switch {
 	case err != nil:
 		return PatientList{}, fmt.Errorf("list patients: %w", err)
-	case row == nil:
+	case !seen:
 		return PatientList{}, ErrNoSession
 	case refusal != nil:
 		return l, refusal
 	}
 	if n := len(l.Rows); n > 0 {
-		l.Rows[n-1].place = row.place(q.Sort)
+		l.Rows[n-1].place = q.place(&latest, &latestFound)
 	}
 	more := len(l.Rows) > q.size()
 	if more {
@@ -289,20 +371,36 @@ func (q ListQuery) listFrom(rows pgx.Rows) (PatientList, error) {
 	return l, nil
 }
 
-// place is where the row stands: its values of the columns in sorts.
-func (r *listRow) place(s Sort) Cursor {
+// follows says whether row b comes after row a as the page is read. Keys and ids compare by their bytes, in PostgreSQL too.
+func (q ListQuery) follows(a, b *listColumns) bool {
+	order := cmp.Or(strings.Compare(orEmpty(a.K1), orEmpty(b.K1)), strings.Compare(orEmpty(a.K2), orEmpty(b.K2)))
+	if q.Sort == SortUpdated {
+		order = a.UpdatedAt.Compare(*b.UpdatedAt)
+	}
+	if q.Sort == SortBirth || q.Sort == SortUpdated {
+		order = cmp.Or(order, strings.Compare(*a.Status, *b.Status))
+	}
+	order = cmp.Or(order, strings.Compare(*a.ID, *b.ID))
+	if _, later := q.direction(); later == "<" {
+		return order > 0
+	}
+	return order < 0
+}
+
+// place is where a row stands: its values of the columns in sorts.
+func (q ListQuery) place(r *listColumns, found *searchColumns) Cursor {
 	c := Cursor{ID: *r.ID}
-	switch s {
+	switch q.Sort {
 	case SortBest:
-		c.Group, c.Lead, c.Keys = *r.G, *r.Lead, []string{*r.W, *r.K1, *r.K2}
+		c.Group, c.Lead, c.Keys = *found.G, *found.Lead, []string{*found.W, *r.K1, *r.K2}
 	case SortBirth:
-		c.Keys = []string{*r.BirthKey, *r.Status}
+		c.Keys = []string{*r.K1, *r.Status}
 	case SortMRN:
-		c.Keys = []string{*r.MRNKey}
+		c.Keys = []string{*r.K1}
 	case SortUpdated:
 		c.Keys = []string{r.UpdatedAt.UTC().Format(time.RFC3339Nano), *r.Status}
 	default:
-		c.Keys = []string{*r.FamilyKey, *r.GivenKey}
+		c.Keys = []string{*r.K1, *r.K2}
 	}
 	return c
 }
@@ -311,9 +409,7 @@ func (r *listRow) place(s Sort) Cursor {
 func (q ListQuery) pageColumns() string {
 	columns := `p.id, p.display_name, p.mrn, p.birth_date, p.gender, p.phone, p.city, p.status, p.updated_at`
 	for _, key := range []string{"family_key", "given_key", "mrn_key", "birth_key", "words", "phone_keys"} {
-		if q.Search.Empty() && !slices.Contains(sorts[q.Sort], key) {
-			columns += ", NULL::text AS " + key // what nobody looks at is not sent
-		} else {
+		if !q.Search.Empty() || slices.Contains(sorts[q.Sort], key) { // what nobody looks at is left out
 			columns += ", p." + key
 		}
 	}
@@ -322,7 +418,7 @@ func (q ListQuery) pageColumns() string {
 
 const noPlace = `NULL::integer AS g, NULL::text AS w, NULL::text AS k1, NULL::text AS k2, NULL::integer AS lead`
 
-// pageCTE makes page, the rows in order numbered by n, one more than are shown; and found, their number.
+// pageCTE makes page, the rows in order, one more than are shown, which a search numbers by n; and found, their number.
 func (q ListQuery) pageCTE(b *builder) string {
 	switch {
 	case q.Sort == SortBest:
@@ -345,8 +441,7 @@ const allowed = `(SELECT yes FROM permitted)`
 // walkCTE is the list without a search: the sort's index is walked.
 func (q ListQuery) walkCTE(b *builder) string {
 	return `, page AS MATERIALIZED (
-		SELECT row_number() OVER (ORDER BY ` + q.order("p.") + `) AS n, p.*, ` + noPlace + ` FROM (` +
-		q.walk(b, allowed+" AND "+q.from(b), q.Filter.where(b)) + `) p
+		` + q.walk(b, allowed+" AND "+q.from(b), q.Filter.where(b)) + `
 	)` + q.foundWalking(b)
 }
 

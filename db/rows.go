@@ -85,49 +85,63 @@ func (f *rowFields) takeTexts(values [][]byte, more []string) []string {
 
 // fieldsOf finds a field for each column; nil unless each has one of its own and none is left over.
 func fieldsOf(row reflect.Value, columns []pgconn.FieldDescription) *rowFields {
-	f := &rowFields{others: make([]any, len(columns)), head: make([]bool, len(columns)), texts: make([]textField, 0, len(columns))}
-	seen := make([]any, 0, len(columns))
-	for i, c := range columns {
-		index := fieldNamed(row.Type(), c.Name)
-		if index == nil {
+	var p *fieldPlan
+	if known, ok := fieldPlans.Load(row.Type()); ok {
+		p = known.(*fieldPlan)
+	}
+	if p == nil || !slices.EqualFunc(p.columns, columns, sameColumn) {
+		if p = planFields(row.Type(), columns); p == nil {
 			return nil
 		}
+		fieldPlans.Store(row.Type(), p)
+	}
+	f := &rowFields{others: make([]any, len(columns)), head: p.head, texts: make([]textField, 0, len(columns))}
+	for i, index := range p.index {
 		field := row.FieldByIndex(index).Addr().Interface()
-		if slices.Contains(seen, field) {
-			return nil
-		}
-		seen = append(seen, field)
-		f.head[i] = index[0] == 0
-		if text, ok := field.(**string); ok && !f.head[i] && c.DataTypeOID == pgtype.TextOID { // the same in either format
+		if text, ok := field.(**string); ok && p.text[i] {
 			f.texts = append(f.texts, textField{i, text})
 		} else {
 			f.others[i] = field
 		}
 	}
-	if len(columns) != fieldCount(row.Type()) {
-		return nil
-	}
 	return f
 }
 
-type columnOf struct {
-	t      reflect.Type
-	column string
+// fieldPlan says which columns go to which fields of a type, as found out for the last statement that was read into it.
+type fieldPlan struct {
+	columns []pgconn.FieldDescription
+	index   [][]int // of the fields, by column
+	head    []bool
+	text    []bool // the column's value is the text itself, and no part of the head
 }
 
-var (
-	fieldsFound   sync.Map // of []int by columnOf
-	fieldsCounted sync.Map // of int by reflect.Type
-)
+var fieldPlans sync.Map // of *fieldPlan by reflect.Type
+
+func sameColumn(a, b pgconn.FieldDescription) bool {
+	return a.DataTypeOID == b.DataTypeOID && a.Name == b.Name
+}
+
+func planFields(t reflect.Type, columns []pgconn.FieldDescription) *fieldPlan {
+	p := &fieldPlan{columns: slices.Clone(columns)}
+	for i, c := range columns {
+		index := fieldNamed(t, c.Name)
+		if index == nil || slices.ContainsFunc(p.index, func(other []int) bool { return slices.Equal(other, index) }) {
+			return nil
+		}
+		p.columns[i].Name = strings.Clone(c.Name) // which may lie in a buffer of the connection
+		p.index, p.head = append(p.index, index), append(p.head, index[0] == 0)
+		p.text = append(p.text, index[0] != 0 && c.DataTypeOID == pgtype.TextOID) // the same in either format
+	}
+	if len(columns) != fieldCount(t) {
+		return nil
+	}
+	return p
+}
 
 // fieldNamed finds a column's field as pgx does: without underscores and regardless of case. Nil is for none.
 func fieldNamed(t reflect.Type, column string) []int {
-	if known, ok := fieldsFound.Load(columnOf{t, column}); ok {
-		return known.([]int)
-	}
 	for _, f := range reflect.VisibleFields(t) {
 		if !f.Anonymous && strings.EqualFold(f.Name, strings.ReplaceAll(column, "_", "")) {
-			fieldsFound.Store(columnOf{t, strings.Clone(column)}, f.Index)
 			return f.Index
 		}
 	}
@@ -135,15 +149,11 @@ func fieldNamed(t reflect.Type, column string) []int {
 }
 
 func fieldCount(t reflect.Type) (n int) {
-	if known, ok := fieldsCounted.Load(t); ok {
-		return known.(int)
-	}
 	for _, f := range reflect.VisibleFields(t) {
 		if !f.Anonymous {
 			n++
 		}
 	}
-	fieldsCounted.Store(t, n)
 	return n
 }
 

@@ -77,6 +77,7 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 	if birth != "" {
 		match += " AND " + inRange("p.birth_key", b.prefix(birth))
 	}
+	q.Sort, q.Size = SortName, PageSizes[0] // these rows have no place in the search's order
 	sql := open.cte + `, permitted AS MATERIALIZED (
 		SELECT v.allowed AND @list_user::integer IN (0, v.user_id) AS yes FROM viewer v
 	)`
@@ -126,12 +127,11 @@ func (d *DB) similar(ctx context.Context, v Viewer, q ListQuery) ([]Patient, err
 		SELECT ` + open.event + `, 'patient-list', CASE WHEN yes THEN 'success' ELSE 'refused' END, ARRAY(SELECT id FROM page ORDER BY n),
 		       '{"searched": true, "similar": true}'
 		FROM viewer v, permitted WHERE v.allowed AND (EXISTS (SELECT 1 FROM page) OR NOT yes)
-	)` + selectPage
+	)` + q.selectPage()
 	rows, err := d.pool.Query(ctx, sql, named(b.args))
 	if err != nil {
 		return nil, fmt.Errorf("look for similar names: %w", err)
 	}
-	q.Sort, q.Size = SortName, PageSizes[0] // these rows have no place in the search's order
 	l, err := q.listFrom(rows)
 	return l.Rows, err
 }

@@ -53,7 +53,7 @@ func PatientsPath(list string) string {
 	if list == "" {
 		return "/patients"
 	}
-	return "/patients?" + url.Values{"list": {list}}.Encode()
+	return "/patients?list=" + url.QueryEscape(list)
 }
 
 // SearchPath takes a search, by POST.
