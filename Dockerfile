@@ -19,7 +19,7 @@ ARG VERSION=
 ARG COMMIT=
 ARG DATE=
 RUN if [ -z "$COMMIT" ] && [ -f shallow ]; then COMMIT=$(head -n 1 shallow); fi; \
-    CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -mod=readonly" go build -tags nethttpomithttp2 -gcflags=chartroom/views=-l \
+    CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -mod=readonly" go build -tags nethttpomithttp2 -gcflags=chartroom/views=-l -gcflags=github.com/alecthomas/kong=-l \
       -ldflags "-s -w -X main.version=$VERSION -X main.revision=$COMMIT -X main.revisionDate=$DATE" -o /chartroom .
 
 # The program needs nothing of it. Whoever must look into a container (aptible ssh, docker exec) needs a shell.

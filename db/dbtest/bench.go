@@ -77,7 +77,7 @@ func OpenBench(t testing.TB) *Bench {
 		}
 	})
 	b.Binary = filepath.Join(b.Dir, "chartroom")
-	build := osexec.Command("go", "build", "-tags", "nethttpomithttp2", "-gcflags=chartroom/views=-l", "-trimpath", "-ldflags", "-s -w", "-o", b.Binary, ".")
+	build := osexec.Command("go", "build", "-tags", "nethttpomithttp2", "-gcflags=chartroom/views=-l", "-gcflags=github.com/alecthomas/kong=-l", "-trimpath", "-ldflags", "-s -w", "-o", b.Binary, ".")
 	build.Dir, build.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
