@@ -960,6 +960,9 @@ func (a *app) importFiles(d *db.DB, files []string, dryRun bool, rejects *reject
 	if rejects != nil {
 		o.Rejects = rejects
 	}
+	o.Indexing = func() {
+		fmt.Fprintln(a.stderr, "the indexes of lists are being made, which takes some seconds for each million patients")
+	}
 	last := time.Now()
 	if !a.onTerminal() {
 		o.Progress = func(r db.ImportReport) {

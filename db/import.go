@@ -45,6 +45,7 @@ type ImportOptions struct {
 	Rejects  io.Writer                  // gets each reject with what it came as, to be mended and imported
 	Conflict func(id string)            // a patient beside whom something new waits now
 	Progress func(soFar ImportReport)   // after each batch; counts of the file that is being read
+	Indexing func()                     // the indexes that a first import has left out are about to be made
 }
 
 // A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat. Tests have
@@ -161,9 +162,13 @@ func (im *Import) End(ctx context.Context) error {
 	if im.options.DryRun {
 		return nil
 	}
-	// Of an import that was cut off before, too.
-	if err := im.d.MakeIndexes(ctx); err != nil {
-		return fmt.Errorf("%w; lists are slow until then, and `chartroom serve` tries again every few minutes", err)
+	if im.deferred.Load() {
+		if im.options.Indexing != nil {
+			im.options.Indexing()
+		}
+		if err := im.d.MakeIndexes(ctx); err != nil {
+			return fmt.Errorf("%w; lists are slow until the import is run again, or until `chartroom serve` makes them, within minutes", err)
+		}
 	}
 	im.d.tidy(ctx, total.Created+total.Updated)
 	return nil
