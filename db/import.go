@@ -499,7 +499,7 @@ func (p *pipeline) write(ctx context.Context) error {
 	return patiently(ctx, conn, func() error {
 		w := &batchWriter{im: p.im, conn: conn}
 		// By the index, however small the table: to read it all for each batch takes longer, long before the planner thinks so.
-		// The terms of new patients are written here, which takes half of what the trigger takes for it. No batch waits for the disk:
+		// The terms of new patients are written here, which takes less than the trigger takes for it. No batch waits for the disk:
 		// what a crash of the server takes back is the last batches, whole, with their events, of an import that has not ended; its
 		// end waits until all is there.
 		if _, err := conn.Exec(ctx, `SET enable_seqscan = off; SET chartroom.terms = 'written'; SET synchronous_commit = off`); err != nil {
