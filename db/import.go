@@ -48,13 +48,13 @@ type ImportOptions struct {
 	Indexing func()                     // the indexes that a first import has left out are about to be made
 }
 
-// A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat. Tests have
-// smaller ones.
-var importBatch = 2000
+// A batch shares a transaction: enough patients to be quick (what the server does once for each COPY grows with the square of its first
+// thousand rows), few enough, in number and in bytes, to keep memory flat. Tests have smaller ones.
+var importBatch = 4000
 
 const (
 	importBatchBytes = 8 << 20
-	importWriters    = 4 // connections that write at the same time
+	importWriters    = 3 // connections that write at the same time
 )
 
 // Import is one run of the importer over any number of files: one number in the list of imports, one thing to take back.
@@ -240,7 +240,7 @@ func (im *Import) Read(ctx context.Context, r io.Reader) (ImportReport, error) {
 	im.mu.Lock()
 	im.before, im.file = im.before.Plus(im.file), ImportReport{}
 	im.mu.Unlock()
-	p := pipeline{im: im, parse: make(chan *importChunk, 2), order: make(chan *importChunk, 2), batches: make(chan *importChunk)}
+	p := pipeline{im: im, parse: make(chan *importChunk, 1), order: make(chan *importChunk, 1), batches: make(chan *importChunk)}
 	err = p.run(ctx, in)
 	return im.file, err
 }
@@ -367,20 +367,21 @@ func (c *importChunk) read() {
 	defer close(c.parsed)
 	all := make([]importRow, len(c.entries)) // in one piece; they are large, so that what follows moves pointers
 	c.rows = make([]*importRow, 0, len(c.entries))
-	for _, e := range c.entries {
+	for i := range c.entries {
+		e := &c.entries[i]
 		if e.Err != nil {
-			c.rejects = append(c.rejects, importReject{e, e.Err})
+			c.rejects = append(c.rejects, importReject{*e, e.Err})
 			continue
 		}
-		patient, err := fhir.Parse(e.Raw)
+		patient, err := e.Patient()
 		switch {
 		case errors.Is(err, fhir.ErrNotPatient):
 			c.other++
 		case err != nil:
-			c.rejects = append(c.rejects, importReject{e, err})
+			c.rejects = append(c.rejects, importReject{*e, err})
 		default:
 			r := &all[len(c.rows)]
-			r.entry, r.key, r.values = e, importKey(patient, e.FullURL), index(patient, e.Raw)
+			r.entry, r.key, r.values = *e, importKey(patient, e.FullURL), index(patient, e.Raw)
 			c.rows = append(c.rows, r)
 		}
 	}

@@ -30,7 +30,7 @@ var ErrUndone = errors.New("an import was taken back meanwhile: run this one aga
 type batchWriter struct {
 	im   *Import
 	conn *pgxpool.Conn
-	copy bytes.Buffer // kept, because it is large
+	copy copyRows // kept, because it is large
 }
 
 // write halves what the database refuses until the one refused row is alone, so that it costs nobody else.
@@ -241,32 +241,30 @@ func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []*importRow) 
 		return nil
 	}
 	ids := newIDs(len(rows))
-	w.copy.Reset()
-	c := copyRows{to: &w.copy}
+	c := &w.copy
 	c.begin()
 	for i := range rows {
 		rows[i].id = uuidText(ids[i])
 		c.patient(ids[i], rows[i], w.im.number)
 	}
-	c.end()
-	conn := tx.Conn().PgConn()
-	if _, err := conn.CopyFrom(ctx, &w.copy, `COPY patients (`+copyColumns+`) FROM STDIN (FORMAT binary)`); err != nil {
+	if err := c.send(ctx, tx, `COPY patients (`+copyColumns+`) FROM STDIN (FORMAT binary)`); err != nil {
 		return err
 	}
-	w.copy.Reset()
 	c.begin()
 	for i := range rows {
 		c.row(2)
 		c.bytes(ids[i][:])
 		c.bytes(rows[i].entry.Raw)
 	}
-	c.end()
-	if _, err := conn.CopyFrom(ctx, &w.copy, `COPY patient_resources (patient_id, resource) FROM STDIN (FORMAT binary)`); err != nil {
+	if err := c.send(ctx, tx, `COPY patient_resources (patient_id, resource) FROM STDIN (FORMAT binary)`); err != nil {
 		return err
 	}
-	w.copy.Reset()
+	terms := termsOf(rows)
+	if !w.im.deferred.Load() {
+		sortTerms(terms, rows)
+	}
 	c.begin()
-	for _, t := range termsOf(rows) {
+	for _, t := range terms {
 		v := &rows[t.patient].values
 		c.row(4)
 		c.text(t.term)
@@ -274,19 +272,19 @@ func (w *batchWriter) create(ctx context.Context, tx pgx.Tx, rows []*importRow) 
 		c.text(v.GivenKey)
 		c.bytes(ids[t.patient][:])
 	}
-	c.end()
-	_, err := conn.CopyFrom(ctx, &w.copy, `COPY patient_terms (term, family_key, given_key, patient_id) FROM STDIN (FORMAT binary)`)
-	return err
+	return c.send(ctx, tx, `COPY patient_terms (term, family_key, given_key, patient_id) FROM STDIN (FORMAT binary)`)
 }
 
 // newIDs gives random ids that begin alike: what goes into an index together then goes to one place of it, and not to as many
 // as there are rows. What is left, 90 random bits, is still nothing to be guessed.
 func newIDs(n int) [][16]byte {
 	ids := make([][16]byte, n)
+	random := make([]byte, 16*n)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
 	for i := range ids {
 		id := &ids[i]
-		_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-		copy(id[:4], ids[0][:])
+		copy(id[:], random[16*i:])
+		copy(id[:4], random)
 		id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // RFC 9562, version 4
 	}
 	slices.SortFunc(ids, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
@@ -312,32 +310,34 @@ func uuidText(b [16]byte) string {
 
 // copyRows writes PostgreSQL's binary COPY format. It is done by hand because the general way costs several times as
 // much, for each of twenty columns of each patient.
-type copyRows struct{ to *bytes.Buffer }
+type copyRows []byte
 
-func (c copyRows) begin() { c.to.WriteString("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00") }
-func (c copyRows) end()   { c.to.WriteString("\xff\xff") }
-
-func (c copyRows) row(fields int) {
-	c.to.Write(binary.BigEndian.AppendUint16(c.to.AvailableBuffer(), uint16(fields)))
+func (c *copyRows) begin() {
+	*c = append((*c)[:0], "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 }
 
-func (c copyRows) length(n int) {
-	c.to.Write(binary.BigEndian.AppendUint32(c.to.AvailableBuffer(), uint32(n)))
+// send ends the rows and has the statement take them.
+func (c *copyRows) send(ctx context.Context, tx pgx.Tx, statement string) error {
+	*c = append(*c, 0xff, 0xff)
+	_, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(*c), statement)
+	return err
 }
 
-func (c copyRows) null() { c.to.WriteString("\xff\xff\xff\xff") }
+func (c *copyRows) row(fields int) { *c = binary.BigEndian.AppendUint16(*c, uint16(fields)) }
+func (c *copyRows) length(n int)   { *c = binary.BigEndian.AppendUint32(*c, uint32(n)) }
+func (c *copyRows) null()          { *c = append(*c, 0xff, 0xff, 0xff, 0xff) }
 
-func (c copyRows) bytes(b []byte) {
+func (c *copyRows) bytes(b []byte) {
 	c.length(len(b))
-	c.to.Write(b)
+	*c = append(*c, b...)
 }
 
-func (c copyRows) text(s string) {
+func (c *copyRows) text(s string) {
 	c.length(len(s))
-	c.to.WriteString(s)
+	*c = append(*c, s...)
 }
 
-func (c copyRows) maybe(s *string) {
+func (c *copyRows) maybe(s *string) {
 	if s == nil {
 		c.null()
 		return
@@ -345,7 +345,7 @@ func (c copyRows) maybe(s *string) {
 	c.text(*s)
 }
 
-func (c copyRows) boolean(b bool) {
+func (c *copyRows) boolean(b bool) {
 	if b {
 		c.text("\x01")
 		return
@@ -357,7 +357,7 @@ const copyColumns = `id, import_key, display_name, family, given, mrn, birth_dat
 	family_key, given_key, mrn_key, words, phone_keys, resource_sha, imported_sha, import_id`
 
 // patient writes the fields in the order of copyColumns.
-func (c copyRows) patient(id [16]byte, r *importRow, number int) {
+func (c *copyRows) patient(id [16]byte, r *importRow, number int) {
 	v := &r.values
 	c.row(21)
 	c.bytes(id[:])

@@ -12,7 +12,7 @@ import (
 )
 
 // deferFrom is how many patients a first import brings before it leaves the indexes out; for fewer it would save nothing.
-var deferFrom = 20_000
+var deferFrom = 10_000
 
 // deferIndexes leaves out what only lists and searches need, once, when an import into an empty database turns out to be a
 // large one. Where somebody is in the way it goes on as before: that is slower, and not wrong.
@@ -50,33 +50,46 @@ const importsRun = `EXISTS (
 // million patients, who can be read meanwhile, and not changed. Without anything to do it takes a moment.
 func (d *DB) MakeIndexes(ctx context.Context) error {
 	all, err := deferredIndexes(ctx, d.pool, "NOT "+importsRun)
-	work := make(chan string, len(all))
-	for _, definition := range all {
+	if err == nil {
+		err = d.makeAtOnce(ctx, all.together, 2)
+	}
+	if err == nil {
+		err = d.makeAtOnce(ctx, all.after, 1)
+	}
+	if err != nil {
+		return fmt.Errorf("make the indexes that the first import left out: %w", err)
+	}
+	return nil
+}
+
+// makeAtOnce makes so many at a time, where there are connections for it.
+func (d *DB) makeAtOnce(ctx context.Context, definitions []string, atOnce int) error {
+	work := make(chan string, len(definitions))
+	for _, definition := range definitions {
 		work <- definition
 	}
 	close(work)
-	errs := []error{err, nil}
+	errs := make([]error, min(len(definitions), atOnce))
 	var makers sync.WaitGroup
-	for i := range min(len(all), len(errs)) { // two at a time, where there are connections for it
+	for i := range errs {
 		makers.Go(func() {
 			conn, err := d.pool.Acquire(ctx)
 			if err == nil {
 				defer conn.Release()
-				err = patiently(ctx, conn, func() error {
-					for definition := range work {
-						if err := makeIndex(ctx, conn, definition); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
+				err = patiently(ctx, conn, func() error { return makeEach(ctx, conn, work) })
 			}
 			errs[i] = err
 		})
 	}
 	makers.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("make the indexes that the first import left out: %w", err)
+	return errors.Join(errs...)
+}
+
+func makeEach(ctx context.Context, conn *pgxpool.Conn, definitions <-chan string) error {
+	for definition := range definitions {
+		if err := makeIndex(ctx, conn, definition); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -84,7 +97,7 @@ func (d *DB) MakeIndexes(ctx context.Context) error {
 // makeIndexes makes them whoever imports, over one connection, which is a patient one.
 func makeIndexes(ctx context.Context, conn *pgxpool.Conn) error {
 	all, err := deferredIndexes(ctx, conn, "true")
-	for _, definition := range all {
+	for _, definition := range append(all.together, all.after...) {
 		if err := makeIndex(ctx, conn, definition); err != nil {
 			return err
 		}
@@ -92,19 +105,35 @@ func makeIndexes(ctx context.Context, conn *pgxpool.Conn) error {
 	return err
 }
 
-func deferredIndexes(ctx context.Context, q querier, condition string) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT definition FROM patients_indexes_deferred WHERE `+condition, pgx.NamedArgs{"class": importLock})
+// deferred is what is left out, in the order in which it is to be made.
+type deferred struct {
+	together []string
+	after    []string // one by one, when all those are made
+}
+
+func deferredIndexes(ctx context.Context, q querier, condition string) (all deferred, err error) {
+	rows, err := q.Query(ctx, `SELECT alone, definition FROM patients_indexes_deferred WHERE `+condition+` ORDER BY nth`, pgx.NamedArgs{"class": importLock})
 	if err != nil {
-		return nil, err
+		return all, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	var alone bool
+	var definition string
+	_, err = pgx.ForEachRow(rows, []any{&alone, &definition}, func() error {
+		if alone {
+			all.after = append(all.after, definition)
+		} else {
+			all.together = append(all.together, definition)
+		}
+		return nil
+	})
+	return all, err
 }
 
 // makeIndex waits for those who are in the way.
 func makeIndex(ctx context.Context, conn *pgxpool.Conn, definition string) error {
 	for {
 		_, err := conn.Exec(ctx, `SELECT patients_index_make(@definition)`, pgx.NamedArgs{"definition": definition})
-		if !inTheWay(err) {
+		if !inTheWay(err) || refused(err) == uniqueViolation { // by what is there, not by somebody
 			return err
 		}
 		select {

@@ -11,13 +11,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// maxKnownWords bounds what an import remembers of the dictionary: some megabytes. Beyond it, it begins anew.
+// maxKnownWords bounds what an import remembers of the dictionary: some megabytes.
 const maxKnownWords = 50_000
 
-// knownWords are words of which an import knows that they are in the dictionary.
+// knownWords are words of which an import knows that they are in the dictionary: those that came last, and those that came last
+// before these, so that words that come often are never forgotten.
 type knownWords struct {
-	mu  sync.Mutex
-	all map[string]struct{}
+	mu           sync.Mutex
+	last, before map[string]struct{}
 }
 
 // words sees to it that the words of new patients are in the dictionary, in a transaction of its own: one that holds new words
@@ -36,22 +37,25 @@ func (w *batchWriter) words(ctx context.Context, rows []*importRow) error {
 		_, err = w.conn.Exec(ctx, `SELECT name_words_add(@words::text[])`, pgx.NamedArgs{"words": fresh})
 	}
 	if err != nil {
-		known.all = nil
+		known.last, known.before = nil, nil
 	}
 	return err
 }
 
 // note gives the words of the rows that were not known, and takes them for known.
 func (k *knownWords) note(rows []*importRow) (fresh []string) {
-	if len(k.all) > maxKnownWords || k.all == nil {
-		k.all = map[string]struct{}{}
+	if len(k.last) > maxKnownWords || k.last == nil {
+		k.last, k.before = map[string]struct{}{}, k.last
 	}
 	for i := range rows {
 		for word := range strings.SplitSeq(rows[i].values.Words, " ") {
-			if _, ok := k.all[word]; !ok && word != "" {
-				k.all[word] = struct{}{}
+			if _, ok := k.last[word]; ok || word == "" {
+				continue
+			}
+			if _, ok := k.before[word]; !ok {
 				fresh = append(fresh, word)
 			}
+			k.last[word] = struct{}{}
 		}
 	}
 	return fresh
@@ -80,18 +84,17 @@ func (w *batchWriter) addWords(ctx context.Context, tx pgx.Tx, words []string) e
 			typos = append(typos, [2]string{typo, word})
 		}
 	}
-	slices.SortFunc(typos, func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) })
-	w.copy.Reset()
-	c := copyRows{to: &w.copy}
+	if !w.im.deferred.Load() {
+		slices.SortFunc(typos, func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) })
+	}
+	c := &w.copy
 	c.begin()
 	for _, t := range typos {
 		c.row(2)
 		c.text(t[0])
 		c.text(t[1])
 	}
-	c.end()
-	_, err = tx.Conn().PgConn().CopyFrom(ctx, &w.copy, `COPY name_typos (typo, word) FROM STDIN (FORMAT binary)`)
-	return err
+	return c.send(ctx, tx, `COPY name_typos (typo, word) FROM STDIN (FORMAT binary)`)
 }
 
 // patientTerm is a row of patient_terms.
@@ -100,7 +103,7 @@ type patientTerm struct {
 	patient int // its place among the rows
 }
 
-// termsOf gives what patient_terms_of gives for each of the rows, by their order in the index.
+// termsOf gives what patient_terms_of gives for each of the rows.
 func termsOf(rows []*importRow) []patientTerm {
 	terms := make([]patientTerm, 0, 3*len(rows))
 	for i := range rows {
@@ -118,6 +121,11 @@ func termsOf(rows []*importRow) []patientTerm {
 			}
 		}
 	}
+	return terms
+}
+
+// sortTerms puts them in the order of the index, so that neighbours there are written together.
+func sortTerms(terms []patientTerm, rows []*importRow) {
 	slices.SortFunc(terms, func(a, b patientTerm) int {
 		if c := strings.Compare(a.term, b.term); c != 0 || a.patient == b.patient {
 			return c
@@ -125,5 +133,4 @@ func termsOf(rows []*importRow) []patientTerm {
 		v, w := &rows[a.patient].values, &rows[b.patient].values
 		return cmp.Or(strings.Compare(v.FamilyKey, w.FamilyKey), strings.Compare(v.GivenKey, w.GivenKey))
 	})
-	return terms
 }

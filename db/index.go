@@ -36,6 +36,19 @@ const maxShown = 500
 const missing = "\U0010FFFD"
 
 func index(p fhir.Patient, resource []byte) indexed {
+	room := new(struct { // in one piece: as many small ones take longer than what goes into them
+		texts [8]string
+		sha   [sha256.Size]byte
+	})
+	used := 0
+	orNull := func(s string) *string {
+		if s == "" {
+			return nil
+		}
+		used++
+		room.texts[used-1] = s
+		return &room.texts[used-1]
+	}
 	shown := func(s string) *string { return orNull(clip(s, maxShown)) }
 	// The same resource written with other white space is the same: an export has none, and may come back.
 	written := resource
@@ -44,13 +57,13 @@ func index(p fhir.Patient, resource []byte) indexed {
 			written = line
 		}
 	}
-	sha := sha256.Sum256(written)
+	room.sha = sha256.Sum256(written)
 	return indexed{
 		DisplayName: clip(p.DisplayName(), maxShown), Family: shown(p.Family), Given: shown(p.Given), MRN: shown(p.MRN),
 		BirthDate: orNull(p.BirthDate), Gender: orNull(p.Gender), Phone: shown(p.Phone), Email: shown(p.Email), City: shown(p.City),
 		Active: p.Active, Deceased: p.Deceased,
 		FamilyKey: familyKey(p), GivenKey: fhir.Key(p.Given), MRNKey: orMissing(fhir.MRNKey(p.MRN)),
-		Words: " " + fhir.Words(p.Names), PhoneKeys: phoneKeys(p.Phones), ResourceSHA: sha[:],
+		Words: " " + fhir.Words(p.Names), PhoneKeys: phoneKeys(p.Phones), ResourceSHA: room.sha[:],
 	}
 }
 
@@ -84,11 +97,4 @@ func orMissing(key string) string {
 		return missing
 	}
 	return key
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

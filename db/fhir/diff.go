@@ -286,11 +286,7 @@ func IsTight(raw []byte) bool {
 		case ' ', '\t', '\n', '\r':
 			return false
 		case '"':
-			for i++; i < len(raw) && raw[i] != '"'; i++ {
-				if raw[i] == '\\' {
-					i++
-				}
-			}
+			i = skipString(raw, i) - 1
 		}
 	}
 	return true

@@ -65,7 +65,7 @@ type origin struct {
 }
 
 func readFields(raw []byte) (Fields, origin, error) {
-	p, at, err := parse(raw)
+	p, at, err := parse(raw, nil)
 	if err != nil {
 		return Fields{}, origin{}, err
 	}

@@ -26,6 +26,9 @@ func Key(s string) string {
 
 // MRNKey is Key for a medical record number, with nothing between letters and digits: 12-34 and 1234 are the same.
 func MRNKey(s string) string {
+	if key, ok := spellPlain(s); ok {
+		return cut(strings.ReplaceAll(key, " ", ""), maxKey)
+	}
 	return cut(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
@@ -37,10 +40,19 @@ func MRNKey(s string) string {
 // PhoneKey is a phone number's digits from the last to the first, so that the last digits that somebody remembers are a
 // beginning. "" for fewer than four digits, which say too little. 200 bytes at most.
 func PhoneKey(s string) string {
-	var digits []byte
-	for _, r := range spell(s) { // compatibility forms: full-width digits are digits
-		if d, ok := digit(r); ok {
-			digits = append(digits, d)
+	var room [32]byte
+	digits := room[:0]
+	if isASCII(s) {
+		for i := range len(s) {
+			if isDigit(s[i]) {
+				digits = append(digits, s[i])
+			}
+		}
+	} else {
+		for _, r := range spell(s) { // compatibility forms: full-width digits are digits
+			if d, ok := digit(r); ok {
+				digits = append(digits, d)
+			}
 		}
 	}
 	if len(digits) < 4 {
@@ -70,7 +82,8 @@ func digit(r rune) (byte, bool) {
 // between. A word with punctuation inside (O'Brien, Smith-Jones) is there in parts and joined, so that both ways to
 // type it find it. It ends at a word's end, within 2,000 bytes.
 func Words(names []string) string {
-	w := words{seen: map[string]bool{}}
+	var room [16]string
+	w := words{seen: room[:0]}
 	for _, name := range names {
 		// Word by word, because Key would cut a long name.
 		for written := range strings.FieldsSeq(name) {
@@ -89,14 +102,14 @@ func Words(names []string) string {
 
 type words struct {
 	text strings.Builder
-	seen map[string]bool
+	seen []string // few, hardly ever as many as would make a map worth its while
 	full bool
 }
 
 // add cuts a word as Key does, so that the same word typed into search begins the same way.
 func (w *words) add(word string) {
 	word = cut(word, maxKey)
-	if word == "" || w.seen[word] || w.full {
+	if word == "" || slices.Contains(w.seen, word) || w.full {
 		return
 	}
 	gap := min(w.text.Len(), 1)
@@ -104,7 +117,7 @@ func (w *words) add(word string) {
 		w.full = true
 		return
 	}
-	w.seen[word] = true
+	w.seen = append(w.seen, word)
 	w.text.WriteString("  "[:gap])
 	w.text.WriteString(word)
 }

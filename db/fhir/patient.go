@@ -58,16 +58,25 @@ const maxDepth = 200
 // Parse reads one FHIR R4 Patient. What it needs must have the right JSON type, and birthDate and gender must be what
 // FHIR allows; what it does not need is not judged. A null counts as missing, everywhere.
 func Parse(raw []byte) (Patient, error) {
-	p, _, err := parse(raw)
+	p, _, err := parse(raw, nil)
+	return p, err
+}
+
+// Patient is Parse of the resource, the first time for less: what the Reader has seen to be valid JSON is not checked again.
+func (e *Entry) Patient() (Patient, error) {
+	p, _, err := parse(e.Raw, e.members)
+	e.members = nil
 	return p, err
 }
 
 // shown says which entries of its lists a Patient is taken from: places that count from 0, -1 for none.
 type shown struct{ name, mrn, phone, email, address int }
 
-func parse(raw []byte) (Patient, shown, error) {
+// parse takes the members of the resource where they are known; then it is valid JSON.
+func parse(raw []byte, members []member) (Patient, shown, error) {
 	in := readings.Get().(*reading)
 	defer in.giveBack()
+	in.known = members
 	p, err := in.patient(raw)
 	if in.odd { // once more to say where, since keeping paths takes time that hardly any resource needs
 		in.reset()
@@ -374,6 +383,7 @@ func (p *Patient) setCity(list []object) (place int) {
 
 // reading is what the objects of one resource share.
 type reading struct {
+	known []member // of the resource, which is valid JSON then
 	odd   bool     // something had not the shape that it should, and was left out
 	paths bool     // keep paths, so that err can name one
 	err   error    // what was odd first
@@ -414,17 +424,21 @@ type member struct{ key, value []byte }
 
 // open checks that raw is one JSON object that is a Patient.
 func (in *reading) open(raw []byte) (object, error) {
-	if !utf8.Valid(raw) { // first, because encoding/json would replace what is not
-		return object{}, errors.New("the resource is not valid UTF-8")
-	}
 	if in.room == nil {
 		in.room, in.lists = make([]member, 0, 128), make([]object, 0, 32)
 	}
-	if err := in.checkJSON(raw); err != nil {
-		return object{}, err
-	}
-	if raw[skipSpace(raw, 0)] != '{' {
-		return object{}, errors.New("the resource must be a JSON object")
+	switch {
+	case in.known != nil:
+		in.room = append(in.room, in.known...)
+	case !utf8.Valid(raw): // first, because encoding/json would replace what is not
+		return object{}, errors.New("the resource is not valid UTF-8")
+	default:
+		if err := in.checkJSON(raw); err != nil {
+			return object{}, err
+		}
+		if raw[skipSpace(raw, 0)] != '{' {
+			return object{}, errors.New("the resource must be a JSON object")
+		}
 	}
 	o := object{members: in.room, in: in}
 	v := o.get("resourceType")

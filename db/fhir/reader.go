@@ -56,11 +56,12 @@ func (m *malformed) Error() string {
 
 // Entry is one resource, or why there is none.
 type Entry struct {
-	Line    int    // 1-based line in NDJSON, or where a document that is not the input's first begins; 0 otherwise
-	Index   int    // 1-based entry in a Bundle (or in a JSON array of resources); 0 otherwise
-	FullURL string // Bundle entry.fullUrl
-	Raw     []byte // the resource exactly as it came, a JSON object in UTF-8, the caller's to keep; nil when Err != nil
-	Err     error  // why it is rejected, without any value of the input; reading goes on after it where it can
+	Line    int      // 1-based line in NDJSON, or where a document that is not the input's first begins; 0 otherwise
+	Index   int      // 1-based entry in a Bundle (or in a JSON array of resources); 0 otherwise
+	FullURL string   // Bundle entry.fullUrl
+	Raw     []byte   // the resource exactly as it came, a JSON object in UTF-8, the caller's to keep; nil when Err != nil
+	Err     error    // why it is rejected, without any value of the input; reading goes on after it where it can
+	members []member // of Raw, which is valid JSON then; nil where it was not looked at closely
 
 	// Source is one line for a file of rejects that a person mends and imports again: of NDJSON the line as it came, of a
 	// Bundle or a document the rejected part, compacted. It is nil for what is no JSON by itself or longer than 1 MiB, and
@@ -372,8 +373,9 @@ func (r *Reader) lines() error {
 		text := trimLine(line)
 		r.line = trimEnd(line)
 		var err error
-		if plainResource(text) {
-			err = r.give(Entry{Line: number, Raw: bytes.Clone(text)})
+		if e, plain := plainResource(text); plain {
+			e.Line = number
+			err = r.give(e)
 		} else if json.Valid(text) {
 			err = r.documents(&input{buf: text, end: len(text)}, number)
 		} else {
@@ -387,32 +389,40 @@ func (r *Reader) lines() error {
 	}
 }
 
+// mostMembers is how many members of a resource are kept for Entry.Patient: more than FHIR's Patient has, so that a strange one takes
+// no more memory than its text.
+const mostMembers = 40
+
 // plainResource knows the line that nearly all of NDJSON is, in one pass: a whole resource of a kind that is told once,
 // and no Bundle. What it does not know is looked at more closely.
-func plainResource(text []byte) bool {
+func plainResource(text []byte) (e Entry, plain bool) {
 	if text[0] != '{' || !utf8.Valid(text) {
-		return false
+		return Entry{}, false
 	}
 	in := readings.Get().(*reading)
 	defer readings.Put(in)
 	in.reset()
 	defer in.reset()
-	if in.checkJSON(text) != nil {
-		return false
+	e.Raw = bytes.Clone(text)
+	if in.checkJSON(e.Raw) != nil {
+		return Entry{}, false
 	}
 	kinds := 0
 	for _, m := range in.room {
 		switch string(m.key) {
 		case "entry":
-			return false
+			return Entry{}, false
 		case "resourceType":
 			kinds++
 			if m.value[0] != '"' || string(m.value) == `"Bundle"` || bytes.IndexByte(m.value, '\\') >= 0 {
-				return false
+				return Entry{}, false
 			}
 		}
 	}
-	return kinds == 1
+	if len(in.room) <= mostMembers {
+		e.members = slices.Clone(in.room)
+	}
+	return e, kinds == 1
 }
 
 // longLine streams a line that is too long to be held: a Bundle is fine at any length.

@@ -2,7 +2,7 @@ DO $$
 DECLARE
     d text;
 BEGIN
-    FOR d IN DELETE FROM patients_indexes_deferred RETURNING definition LOOP
+    FOR d IN SELECT definition FROM patients_indexes_deferred ORDER BY nth LOOP
         EXECUTE d;
     END LOOP;
 END
@@ -29,3 +29,16 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+
+ALTER TABLE patients ALTER display_name SET STATISTICS -1, ALTER family SET STATISTICS -1, ALTER given SET STATISTICS -1, ALTER mrn SET STATISTICS -1,
+    ALTER phone SET STATISTICS -1, ALTER email SET STATISTICS -1, ALTER city SET STATISTICS -1, ALTER birth_date SET STATISTICS -1,
+    ALTER resource_sha SET STATISTICS -1, ALTER imported_sha SET STATISTICS -1;
+DO $compress$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN SELECT 'audit_events'::regclass UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_events'::regclass LOOP
+        EXECUTE format('ALTER TABLE %s ALTER patients SET COMPRESSION default', part);
+    END LOOP;
+END
+$compress$;
