@@ -670,12 +670,10 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 		})
 		_, whole = q.Filter.ids(b, "0")
 	}
-	// One way leads to what matches and nothing else, if there is no other condition.
-	atMost := strconv.Itoa(reach.some)
-	if len(ways) == 1 && whole && len(q.Search.fields) <= 1 {
-		atMost = fmt.Sprintf("(SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer FROM pg_class WHERE oid = 'patients'::regclass)", min(mostFew, reach.some), leastFew)
+	sql := `, at_most AS MATERIALIZED (SELECT ` + strconv.Itoa(reach.some) + ` AS k)`
+	if len(ways) == 1 && len(q.Search.fields) <= 1 && (whole || !q.hasWay()) {
+		sql = atMostCTE(ways[0], whole, q.where(b))
 	}
-	sql := `, at_most AS MATERIALIZED (SELECT ` + atMost + ` AS k)`
 	var short, ids []string
 	for i, way := range ways {
 		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way(reach.some+1))
@@ -702,6 +700,28 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 	}
 	sql += `, chosen AS MATERIALIZED (SELECT ` + few + ` AS few)`
 	return sql, "SELECT DISTINCT id FROM (" + common + ") x"
+}
+
+// atMostCTE makes at_most, how many ids of the only way are few: as many as a walk along the sort's index looks at until it has met a
+// page of those that match. Where the way leads to what matches and to nothing else, that is the square root of a page times the number
+// of patients. Where there is a filter too, more have to be looked at, on the walk alone: how many of those on the way pass it is seen
+// from one in 32 of the first, since statistics know nothing of what a name has to do with a sex.
+func atMostCTE(way func(limit int) string, whole bool, match string) string {
+	most := min(mostFew, reach.some)
+	few := fmt.Sprintf(`SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass`, most, leastFew)
+	if whole {
+		return `, at_most AS MATERIALIZED (` + few + `)`
+	}
+	return fmt.Sprintf(`, unfiltered AS MATERIALIZED (%s
+	), first AS MATERIALIZED (SELECT id, row_number() OVER () AS nth FROM (%s) w LIMIT (SELECT k + 1 FROM unfiltered)
+	), at_most AS MATERIALIZED (
+		SELECT CASE WHEN f.n <= u.k THEN u.k ELSE least(%d, u.k / sqrt((s.pass + 1.0) / (s.n + 1.0)))::integer END AS k
+		FROM unfiltered u, (SELECT count(*) AS n FROM first) f, (
+			SELECT count(*) AS n, count(*) FILTER (WHERE yes) AS pass FROM first
+			CROSS JOIN LATERAL (SELECT (%s) IS TRUE AS yes FROM patients p WHERE p.id = first.id OFFSET 0) j
+			WHERE nth %% 32 = 0
+		) s
+	)`, few, way(most+1), reach.some, match)
 }
 
 // crossingCTE follows two ways further, where neither is short, and makes crossing of what they have in common; crossed says
