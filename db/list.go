@@ -671,12 +671,16 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 		_, whole = q.Filter.ids(b, "0")
 	}
 	sql := `, at_most AS MATERIALIZED (SELECT ` + strconv.Itoa(reach.some) + ` AS k)`
+	from, limit := "", "(SELECT k + 1 FROM at_most)"
 	if len(ways) == 1 && len(q.Search.fields) <= 1 && (whole || !q.hasWay()) {
 		sql = atMostCTE(ways[0], whole, q.where(b))
+		if !whole { // the first that were read are all, or are read again with more
+			from, limit = "SELECT id FROM first WHERE (SELECT yes FROM ended) UNION ALL ", "(SELECT CASE WHEN yes THEN 0 ELSE k + 1 END FROM at_most, ended)"
+		}
 	}
 	var short, ids []string
 	for i, way := range ways {
-		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (SELECT id FROM (%s) w LIMIT (SELECT k + 1 FROM at_most))`, i, way(reach.some+1))
+		sql += fmt.Sprintf(`, way%d AS MATERIALIZED (%sSELECT id FROM (SELECT id FROM (%s) w LIMIT %s) l)`, i, from, way(reach.some+1), limit)
 		sql += fmt.Sprintf(`, short%d AS MATERIALIZED (SELECT count(*) <= (SELECT k FROM at_most) AS yes FROM way%d)`, i, i)
 		short = append(short, fmt.Sprintf("(SELECT yes FROM short%d)", i))
 		// A way that is too long says nothing: everybody may be on it.
@@ -694,7 +698,12 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 		if q.hasWay() {
 			first, second = second, first
 		}
-		sql += crossingCTE(few, first, second, q.hasWay())
+		// By name, those who match stand together, and a walk may meet everybody else first.
+		share, enough := reach.share, q.hasWay()
+		if q.Sort == SortName {
+			share, enough = max(1, reach.share/2), true
+		}
+		sql += crossingCTE(few, first, second, share, enough)
 		common += ` UNION ALL SELECT id FROM crossing WHERE (SELECT few FROM crossed)`
 		few += ` OR (SELECT few FROM crossed)`
 	}
@@ -705,7 +714,8 @@ func (q ListQuery) fewCTE(b *builder) (string, string) {
 // atMostCTE makes at_most, how many ids of the only way are few: as many as a walk along the sort's index looks at until it has met a
 // page of those that match. Where the way leads to what matches and to nothing else, that is the square root of a page times the number
 // of patients. Where there is a filter too, more have to be looked at, on the walk alone: how many of those on the way pass it is seen
-// from one in 32 of the first, since statistics know nothing of what a name has to do with a sex.
+// from one in 32 of the first, since statistics know nothing of what a name has to do with a sex. It makes first, too, the first ids of the
+// way, and ended, whether these are all.
 func atMostCTE(way func(limit int) string, whole bool, match string) string {
 	most := min(mostFew, reach.some)
 	few := fmt.Sprintf(`SELECT least(%d, greatest(%d, sqrt(26 * greatest(reltuples, 0))))::integer AS k FROM pg_class WHERE oid = 'patients'::regclass`, most, leastFew)
@@ -714,12 +724,13 @@ func atMostCTE(way func(limit int) string, whole bool, match string) string {
 	}
 	return fmt.Sprintf(`, unfiltered AS MATERIALIZED (%s
 	), first AS MATERIALIZED (SELECT id, row_number() OVER () AS nth FROM (%s) w LIMIT (SELECT k + 1 FROM unfiltered)
+	), ended AS MATERIALIZED (SELECT (SELECT count(*) FROM first) <= k AS yes FROM unfiltered
 	), at_most AS MATERIALIZED (
-		SELECT CASE WHEN f.n <= u.k THEN u.k ELSE least(%d, u.k / sqrt((s.pass + 1.0) / (s.n + 1.0)))::integer END AS k
-		FROM unfiltered u, (SELECT count(*) AS n FROM first) f, (
+		SELECT CASE WHEN e.yes THEN u.k ELSE least(%d, u.k / sqrt((s.pass + 1.0) / (s.n + 1.0)))::integer END AS k
+		FROM unfiltered u, ended e, (
 			SELECT count(*) AS n, count(*) FILTER (WHERE yes) AS pass FROM first
 			CROSS JOIN LATERAL (SELECT (%s) IS TRUE AS yes FROM patients p WHERE p.id = first.id OFFSET 0) j
-			WHERE nth %% 32 = 0
+			WHERE nth %% 32 = 0 AND (SELECT NOT yes FROM ended)
 		) s
 	)`, few, way(most+1), reach.some, match)
 }
@@ -728,7 +739,7 @@ func atMostCTE(way func(limit int) string, whole bool, match string) string {
 // whether that is all of it, and few. Two ways that one in eighty patients is on each are read in the time in which a walk
 // through everybody meets a page of those who are on both (measured at ten million). enough says that the first leads to
 // few enough to look at each, should the second be much longer still.
-func crossingCTE(short string, first, second func(limit int) string, enough bool) string {
+func crossingCTE(short string, first, second func(limit int) string, share int, enough bool) string {
 	alone := "false"
 	if enough {
 		alone = "NOT (SELECT yes FROM met)"
@@ -746,5 +757,5 @@ func crossingCTE(short string, first, second func(limit int) string, enough bool
 			UNION ALL SELECT id FROM long0 WHERE (SELECT yes FROM whole) AND %[6]s
 		) c
 	), crossed AS MATERIALIZED (SELECT met.yes AND (SELECT count(*) FROM crossing) <= %[2]d OR whole.yes AND %[6]s AS few FROM whole, met)`,
-		short, reach.some, reach.long, first(reach.long+1), second(reach.long+1), alone, reach.share)
+		short, reach.some, reach.long, first(reach.long+1), second(reach.long+1), alone, share)
 }
