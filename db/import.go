@@ -48,13 +48,13 @@ type ImportOptions struct {
 	Indexing func()                     // the indexes that a first import has left out are about to be made
 }
 
-// A batch shares a transaction: enough patients to be quick (what the server does once for each COPY grows with the square of its first
-// thousand rows), few enough, in number and in bytes, to keep memory flat. Tests have smaller ones.
-var importBatch = 4000
+// A batch shares a transaction: enough patients to be quick, few enough, in number and in bytes, to keep memory flat (4,000 are hardly
+// quicker, and take half as much again). Tests have smaller ones.
+var importBatch = 2000
 
 const (
 	importBatchBytes = 8 << 20
-	importWriters    = 3 // connections that write at the same time
+	importWriters    = 4 // connections that write at the same time
 )
 
 // Import is one run of the importer over any number of files: one number in the list of imports, one thing to take back.
@@ -240,7 +240,7 @@ func (im *Import) Read(ctx context.Context, r io.Reader) (ImportReport, error) {
 	im.mu.Lock()
 	im.before, im.file = im.before.Plus(im.file), ImportReport{}
 	im.mu.Unlock()
-	p := pipeline{im: im, parse: make(chan *importChunk, 1), order: make(chan *importChunk, 1), batches: make(chan *importChunk)}
+	p := pipeline{im: im, parse: make(chan *importChunk, 2), order: make(chan *importChunk, 2), batches: make(chan *importChunk)}
 	err = p.run(ctx, in)
 	return im.file, err
 }
