@@ -313,18 +313,23 @@ func fails(f func(*testing.T, string), dir string) (failed bool) {
 	return failed
 }
 
-// TestProveLighthouse has three pages judged as on a telephone with a slow line. Its performance is the best of five, because other work on
+// TestProveLighthouse has three pages judged as on a telephone with a slow line. Its performance is the best of eight, because other work on
 // the machine only ever makes it worse (and now and then it loses its own trace); everything else has to be there each time. Its audit of
 // the back-forward cache has no weight and is not asked: Chromium may keep our pages there, where they are blank
 // (TestAWalkThroughTheSiteInABrowser).
+//
+// The telephone is this machine, slowed down. How much, Lighthouse leaves to whoever runs it on another one than it takes for granted, a
+// fast desktop that it slows down four times (its docs/throttling.md, "Calibrating the CPU slowdown"): by what its own benchmark gave in the
+// try before, a slower machine is slowed down less, and none more.
 func TestProveLighthouse(t *testing.T) {
 	s := clinic(t)
+	slowdown := usualSlowdown
 	patient := "/patients/" + scan[string](s, `SELECT id::text FROM patients WHERE mrn = 'QX-900'`)
 	for _, page := range []string{"/login", "/patients", patient} {
 		best := 0.0
 		var why []string
-		for range 5 {
-			r, err := lighthouse(t, s, page)
+		for range 8 {
+			r, err := lighthouse(t, s, page, slowdown)
 			if err != nil {
 				t.Log(page, err)
 				why = append(why, err.Error())
@@ -339,21 +344,29 @@ func TestProveLighthouse(t *testing.T) {
 				t.Errorf("%s: layout shift %v", page, shift)
 			}
 			if score := r.Categories["performance"].Score; score > best {
-				best, why = score, r.failing("performance")
+				best, why = score, append(r.failing("performance"), fmt.Sprintf("slowed down × %.1f", slowdown))
 			}
+			if r.Environment.BenchmarkIndex == 0 {
+				t.Error("Lighthouse does not say how fast the machine is")
+			}
+			slowdown = min(usualSlowdown, usualSlowdown*r.Environment.BenchmarkIndex/fastDesktop)
 			if best == 1 {
 				break
 			}
 		}
-		t.Logf("%s: performance %.0f", page, 100*best)
+		t.Logf("%s: performance %.0f; the next is slowed down × %.1f", page, 100*best, slowdown)
 		if best != 1 {
 			t.Errorf("%s: performance is %.0f at best: %v", page, 100*best, why)
 		}
 	}
 }
 
+// What Lighthouse slows down by where it is not told, and the least benchmarkIndex of the machines that it means that for.
+const usualSlowdown, fastDesktop = 4.0, 1500.0
+
 type report struct {
 	RuntimeError *struct{ Code, Message string }
+	Environment  struct{ BenchmarkIndex float64 }
 	Audits       map[string]struct {
 		Score        *float64
 		Value        float64 `json:"numericValue"`
@@ -379,7 +392,7 @@ func (r report) failing(category string) (all []string) {
 	return all
 }
 
-func lighthouse(t *testing.T, s *site, page string) (r report, err error) {
+func lighthouse(t *testing.T, s *site, page string, slowdown float64) (r report, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	headers := filepath.Join(dir, "headers.json")
@@ -401,7 +414,7 @@ func lighthouse(t *testing.T, s *site, page string) (r report, err error) {
 		t.Fatal(err)
 	}
 	c := exec.CommandContext(ctx, "node", judge(t, ".bin", "lighthouse"), address, "--quiet", "--no-enable-error-reporting", "--output=json",
-		"--only-categories=performance,accessibility,best-practices", "--extra-headers="+headers, "--chrome-flags="+flags)
+		"--only-categories=performance,accessibility,best-practices", fmt.Sprintf("--throttling.cpuSlowdownMultiplier=%.2f", slowdown), "--extra-headers="+headers, "--chrome-flags="+flags)
 	c.Env = append(os.Environ(), "CHROME_PATH="+chromiumPath(t))
 	var complaints bytes.Buffer
 	c.Stderr = &complaints
