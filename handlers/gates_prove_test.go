@@ -313,7 +313,7 @@ func fails(f func(*testing.T, string), dir string) (failed bool) {
 	return failed
 }
 
-// TestProveLighthouse has three pages judged as on a telephone with a slow line. Its performance is the best of eight, because other work on
+// TestProveLighthouse has three pages judged as on a telephone with a slow line. Its performance is the best of five, because other work on
 // the machine only ever makes it worse (and now and then it loses its own trace); everything else has to be there each time. Its audit of
 // the back-forward cache has no weight and is not asked: Chromium may keep our pages there, where they are blank
 // (TestAWalkThroughTheSiteInABrowser).
@@ -328,7 +328,7 @@ func TestProveLighthouse(t *testing.T) {
 	for _, page := range []string{"/login", "/patients", patient} {
 		best := 0.0
 		var why []string
-		for range 8 {
+		for range 5 {
 			r, err := lighthouse(t, s, page, slowdown)
 			if err != nil {
 				t.Log(page, err)

@@ -26,9 +26,6 @@ func Key(s string) string {
 
 // MRNKey is Key for a medical record number, with nothing between letters and digits: 12-34 and 1234 are the same.
 func MRNKey(s string) string {
-	if key, ok := spellPlain(s); ok {
-		return cut(strings.ReplaceAll(key, " ", ""), maxKey)
-	}
 	return cut(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
@@ -40,19 +37,13 @@ func MRNKey(s string) string {
 // PhoneKey is a phone number's digits from the last to the first, so that the last digits that somebody remembers are a
 // beginning. "" for fewer than four digits, which say too little. 200 bytes at most.
 func PhoneKey(s string) string {
-	var room [32]byte
-	digits := room[:0]
-	if isASCII(s) {
-		for i := range len(s) {
-			if isDigit(s[i]) {
-				digits = append(digits, s[i])
-			}
-		}
-	} else {
-		for _, r := range spell(s) { // compatibility forms: full-width digits are digits
-			if d, ok := digit(r); ok {
-				digits = append(digits, d)
-			}
+	if !isASCII(s) {
+		s = spell(s) // compatibility forms: full-width digits are digits
+	}
+	var digits []byte
+	for _, r := range s {
+		if d, ok := digit(r); ok {
+			digits = append(digits, d)
 		}
 	}
 	if len(digits) < 4 {
